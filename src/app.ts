@@ -1,0 +1,55 @@
+import { cors } from '@elysiajs/cors'
+import { Elysia } from 'elysia'
+import { access as accessModule, requirePolicies } from './auth/access'
+import { chatRoutes } from './chat/routes'
+import { conversationRoutes } from './conversations/routes'
+import type { Deps } from './deps'
+import { envelope } from './envelope'
+import { healthRoutes } from './health/routes'
+import { openapiRoutes } from './openapi/routes'
+import { tenantRoutes } from './tenants/routes'
+import { meRoutes, userRoutes } from './users/routes'
+
+/** The service as a value: it listens nowhere, reads no environment and opens nothing. Throws when a route declares no policy. */
+export function buildApp(deps: Deps) {
+  const access = accessModule(deps)
+  const app = new Elysia({
+    normalize: false, // what a schema does not know is refused, not dropped
+    handler: { standardHostname: false }, // else a short Host header shifts the path that is routed
+    serve: { idleTimeout: 255, maxRequestBodySize: 16 * 1024 * 1024, reusePort: false },
+  })
+    .use(envelope({ reporter: deps.reporter, methodsAt }))
+    .use(crossOrigin(deps.corsOrigins))
+    .use(healthRoutes(deps, access))
+    .use(meRoutes(deps, access))
+    .use(conversationRoutes(deps, access))
+    .use(chatRoutes(deps, access))
+    .use(userRoutes(deps, access))
+    .use(tenantRoutes(deps, access))
+  if (deps.openapi) app.use(openapiRoutes(deps, access, () => app))
+
+  /** What would have been found at this path with another method, for 405. */
+  function methodsAt(path: string): string[] {
+    const methods = new Set(app.routes.map(({ method }) => method))
+    return [...methods].filter((method) => method !== 'OPTIONS' && app.router.http.find(method, path) !== null).sort()
+  }
+
+  requirePolicies(app)
+  return app
+}
+
+export type App = ReturnType<typeof buildApp>
+
+/** Exactly the listed origins, and none when none is listed; never with cookies, which nothing here uses. */
+function crossOrigin(origins: readonly string[]) {
+  if (origins.length === 0) return new Elysia()
+  const listed = new Set(origins)
+  return cors({
+    origin: (request) => listed.has(request.headers.get('origin') ?? ''),
+    methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'x-request-id'],
+    exposeHeaders: ['x-request-id', 'x-total-count', 'link', 'server-timing', 'retry-after', 'idempotency-replayed'],
+    credentials: false,
+    maxAge: 600,
+  })
+}

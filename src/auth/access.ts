@@ -1,0 +1,75 @@
+import { type AnyElysia, type DocumentDecoration, Elysia } from 'elysia'
+import { readJson } from '../body'
+import type { Database } from '../database/database'
+import { forbidden, unauthenticated } from '../errors'
+import { may, type Permission } from './policy'
+import { type Principal, requirePrincipal } from './principal'
+import type { VerifyToken } from './tokens'
+
+/** What the hooks below see of Elysia's context; `principal` is there once the caller was let in. */
+type Entering = { request: Request; contentType?: string; principal?: Principal }
+
+/**
+ * How a route says who may call it: `{ permission: 'conversation:read' }` or `{ public: true }`.
+ * First who, then what: the caller is let in before the body is read and before anything is validated,
+ * so that strangers learn nothing of schemas.
+ */
+export function access({ database, verifyToken }: { database: Database; verifyToken: VerifyToken }) {
+  const admit = async (context: Entering, permission: Permission): Promise<void> => {
+    if (context.principal) return // parse let it in already
+    const claims = await verifyToken(bearerToken(context.request))
+    if (!claims) throw unauthenticated('The token is not valid, or not any more; get a new one.', { 'www-authenticate': 'Bearer error="invalid_token"' })
+    const principal = await requirePrincipal(database, claims)
+    if (!may(principal.role, permission)) throw forbidden(`This needs the permission ${permission}, which the role ${principal.role} does not have.`)
+    context.principal = principal
+  }
+
+  return new Elysia({ name: 'access' }).macro({
+    permission: (permission: Permission) => ({
+      detail: { [declared]: permission, security: [{ bearer: [] }] } as DocumentDecoration,
+      // Elysia reads bodies before `transform`, so where there is one, this is the first of our code to run.
+      // 'json' behind it never runs; it says in the OpenAPI document what bodies are.
+      parse: [
+        async (context: Entering) => {
+          await admit(context, permission)
+          return readJson(context.request, context.contentType ?? '')
+        },
+        'json' as never,
+      ],
+      transform: (context: Entering) => admit(context, permission),
+      resolve: (context: Entering) => ({ principal: admitted(context) }),
+    }),
+    public: (_: true) => ({
+      detail: { [declared]: 'public' } as DocumentDecoration,
+    }),
+  })
+}
+
+const declared = 'x-permission'
+
+/** The permission that a route declared, `public`, or undefined where its author forgot. */
+export function policyOf(route: { hooks: { detail?: DocumentDecoration } }): Permission | 'public' | undefined {
+  const detail: Record<string, unknown> = { ...route.hooks.detail }
+  return detail[declared] as Permission | 'public' | undefined
+}
+
+/** Default deny: throws, and so stops the program from starting, when a route says nothing of who may call it. */
+export function requirePolicies(app: AnyElysia): void {
+  // Preflights of @elysiajs/cors carry no credentials and reach no handler.
+  const open = app.routes.filter((route) => route.method !== 'OPTIONS' && policyOf(route) === undefined)
+  if (open.length === 0) return
+  const list = open.map(({ method, path }) => `${method} ${path}`).join(', ')
+  throw new Error(`No policy declared for ${list}: add { permission: '...' } from auth/policy.ts, or { public: true }.`)
+}
+
+function bearerToken(request: Request): string {
+  const header = request.headers.get('authorization')
+  const token = header === null ? undefined : /^Bearer +([^\s,]+) *$/i.exec(header)?.[1]
+  if (token === undefined) throw unauthenticated('Send the header Authorization: Bearer <token>.', { 'www-authenticate': 'Bearer' })
+  return token
+}
+
+function admitted({ principal }: Entering): Principal {
+  if (!principal) throw new Error('A handler was reached without a principal: the access hooks did not run.')
+  return principal
+}

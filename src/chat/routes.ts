@@ -1,0 +1,41 @@
+import { Type } from '@sinclair/typebox'
+import { Elysia } from 'elysia'
+import type { Access, Deps } from '../deps'
+import { requestIdOf } from '../envelope'
+import { parseIdempotencyKey } from './idempotency'
+import { openTurn, replyTo } from './reply'
+import { EventStream, Question, Reply } from './schema'
+import { replyStream } from './stream'
+import { Waiting } from './waiting'
+
+export const chatRoutes = (deps: Deps, access: Access) =>
+  new Elysia({ prefix: '/api/v1/chat', tags: ['Chat'] }).use(access).post(
+    '',
+    async ({ principal, body, request, set }) => {
+      const turn = await openTurn(deps, principal, body, parseIdempotencyKey(request))
+      if ('replayed' in turn) set.headers['idempotency-replayed'] = 'true'
+
+      const waiting = new Waiting(request.signal, deps.lifetime.cutoff)
+      const answer = async (onText: (text: string) => void): Promise<Reply> => {
+        if (!('replayed' in turn)) return await replyTo(deps, turn, { stream: body.stream === true, signal: waiting.signal, onText })
+        onText(turn.replayed.response)
+        return turn.replayed
+      }
+      if (body.stream !== true) return await deps.lifetime.attend(answer(() => {}).finally(() => waiting.over()))
+
+      const { response, finished } = replyStream(answer, {
+        everyMs: deps.limits.heartbeatMs,
+        requestId: requestIdOf(request),
+        reporter: deps.reporter,
+        leave: () => waiting.leave(),
+      })
+      deps.lifetime.run(() => finished.finally(() => waiting.over()))
+      return response
+    },
+    {
+      permission: 'chat:write',
+      body: Question,
+      response: { 200: Type.Union([Reply, EventStream]) },
+      detail: { description: 'Send `Idempotency-Key` to be able to repeat a request: it is stored and replied to once.' },
+    },
+  )

@@ -1,0 +1,161 @@
+#!/usr/bin/env bun
+import { parseArgs } from 'node:util'
+import packageJson from '../package.json' with { type: 'json' }
+import { type Role, roles } from './auth/policy'
+import { longestLifeSeconds, signToken } from './auth/tokens'
+import { ConfigError, readConfig, readDatabaseUrl } from './config'
+import { type Connection, connect } from './database/database'
+import { migrate } from './database/migrate'
+import { fillDemo } from './demo'
+import { AppError } from './errors'
+import { systemClock } from './ids'
+import { developmentSecret, serve } from './main'
+import { describe } from './reporter'
+import { createTenant, tenantBySlug } from './tenants/store'
+import { createUser } from './users/store'
+
+type Options = Record<string, { type: 'string' | 'boolean'; help: string; required?: true; default?: string }>
+type Given = Record<string, string | boolean | undefined>
+type Command = { about: string; options: Options; run: (given: Given) => Promise<string | undefined> }
+
+/** What a person typed wrongly, or what stands in the way. Printed as one line. */
+class UsageError extends Error {}
+
+const commands: Record<string, Command> = {
+  serve: {
+    about: 'Bring the database up to date and serve until SIGTERM.',
+    options: { demo: { type: 'boolean', help: 'fill an empty database with demo data, and print a request to paste' } },
+    run: async ({ demo }) => {
+      const config = readConfig(process.env)
+      const filled = demo ? await withDatabase(async (connection) => (await fillDemo(connection.database, systemClock)) !== 'not empty') : false
+      const { url } = await serve(config)
+      return demo ? await invitation(url, filled) : undefined
+    },
+  },
+  migrate: {
+    about: 'Bring the database up to date.',
+    options: {},
+    run: () => withDatabase(async () => 'The database is up to date.'),
+  },
+  'tenant create': {
+    about: 'Create a tenant and print its id.',
+    options: { name: { type: 'string', help: 'as people read it', required: true }, slug: { type: 'string', help: 'as commands name it', required: true } },
+    run: ({ name, slug }) => withDatabase(({ database }) => createTenant({ database, clock: systemClock }, { name: String(name), slug: String(slug) })),
+  },
+  'user create': {
+    about: 'Create a user of a tenant and print its id.',
+    options: {
+      tenant: { type: 'string', help: 'slug of the tenant', required: true },
+      'external-id': { type: 'string', help: 'what tokens say as sub', required: true },
+      email: { type: 'string', help: 'address', required: true },
+      role: { type: 'string', help: roles.join(', '), required: true },
+    },
+    run: (given) =>
+      withDatabase(async ({ database }) => {
+        const tenant = await tenantBySlug(database, String(given['tenant']))
+        const user = { external_id: String(given['external-id']), email: String(given['email']), role: requireRole(given['role']) }
+        return (await createUser({ database, clock: systemClock }, tenant, user)).id
+      }),
+  },
+  token: {
+    about: 'Print a token for a user. Needs JWT_SECRET.',
+    options: {
+      tenant: { type: 'string', help: 'slug of the tenant', required: true },
+      user: { type: 'string', help: 'external id of the user', required: true },
+      role: { type: 'string', help: `${roles.join(', ')}; the lower of this and the stored role counts`, default: 'admin' },
+      ttl: { type: 'string', help: `seconds, at most ${longestLifeSeconds}`, default: '3600' },
+    },
+    run: ({ tenant, user, role, ttl }) => {
+      const lifetimeSeconds = /^\d{1,6}$/.test(String(ttl)) ? Number(ttl) : 0
+      if (lifetimeSeconds < 1 || lifetimeSeconds > longestLifeSeconds) throw new UsageError(`--ttl must be 1 to ${longestLifeSeconds} seconds`)
+      return withDatabase(async ({ database }) => token(await tenantBySlug(database, String(tenant)), String(user), requireRole(role), lifetimeSeconds))
+    },
+  },
+  demo: {
+    about: 'Fill an empty database with two tenants, four users, conversations and a month of usage.',
+    options: {},
+    run: () =>
+      withDatabase(async ({ database }) => {
+        const summary = await fillDemo(database, systemClock)
+        if (summary === 'not empty') throw new UsageError('the database has tenants already; demo only fills an empty one')
+        return summary
+      }),
+  },
+}
+
+async function withDatabase<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+  await using connection = connect(readDatabaseUrl(process.env))
+  await migrate(connection.root)
+  return await work(connection)
+}
+
+function requireRole(given: unknown): Role {
+  const role = roles.find((each) => each === given)
+  if (!role) throw new UsageError(`--role must be one of ${roles.join(', ')}`)
+  return role
+}
+
+async function token(tenant_id: string, sub: string, role: Role, lifetimeSeconds: number): Promise<string> {
+  const config = readConfig(process.env)
+  const secret = config.jwt.secret ?? developmentSecret(config)
+  if (secret === undefined) throw new UsageError('JWT_SECRET is not set; tokens of a key set come from whoever holds its keys')
+  return await signToken({ sub, tenant_id, role }, { ...config.jwt, secret }, systemClock, lifetimeSeconds)
+}
+
+/** What to do next, for somebody who has just started the service. */
+async function invitation(url: string, filled: boolean): Promise<string> {
+  const tenant = await withDatabase(({ database }) => tenantBySlug(database, 'acme')).catch(() => undefined)
+  if (tenant === undefined) return `\n${url} is ready. The database has tenants of its own, so no demo was added; make a token with: bun run tenantry token --help\n`
+  const bearer = await token(tenant, 'olivia', 'operator', longestLifeSeconds)
+  return `
+${filled ? 'The database was empty and has demo data now: tenants acme and globex.' : 'The demo data is there from before.'}
+Read the API at ${url}/openapi, or chat (the token is good for a day):
+
+curl -s ${url}/api/v1/chat \\
+  -H 'Authorization: Bearer ${bearer}' \\
+  -H 'Content-Type: application/json' \\
+  -d '{"message": "Hello, what can you do?"}'
+`
+}
+
+const usage = (name: string, { about, options }: Command) =>
+  [
+    `tenantry ${name}: ${about}`,
+    ...Object.entries(options).map(([option, { type, help, required, default: otherwise }]) => {
+      const note = required ? ' (required)' : otherwise === undefined ? '' : ` (default ${otherwise})`
+      return `  --${option}${type === 'string' ? ' <text>' : ''}  ${help}${note}`
+    }),
+  ].join('\n')
+
+const overview = () =>
+  [`tenantry ${packageJson.version}`, ...Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(14)} ${about}`), '--help after a command says more.'].join('\n')
+
+async function run(words: string[]): Promise<string | undefined> {
+  const name = [words.slice(0, 2).join(' '), words[0] ?? ''].find((each) => each in commands)
+  const command = name === undefined ? undefined : commands[name]
+  if (name === undefined || !command) {
+    if (words.length === 0 || words[0] === '--help' || words[0] === 'help') return overview()
+    throw new UsageError(`there is no command "${words.slice(0, 2).filter((word) => !word.startsWith('-')).join(' ')}"; try tenantry --help`)
+  }
+  const rest = words.slice(name.split(' ').length)
+  if (rest.includes('--help')) return usage(name, command)
+  const { values } = parseArgs({ args: rest, options: Object.fromEntries(Object.entries(command.options).map(([option, { type }]) => [option, { type }])), strict: true })
+  const given: Given = { ...Object.fromEntries(Object.entries(command.options).map(([option, { default: otherwise }]) => [option, otherwise])), ...values }
+  const missing = Object.keys(command.options).filter((option) => command.options[option]?.required && !given[option])
+  if (missing.length > 0) throw new UsageError(`missing ${missing.map((option) => `--${option}`).join(', ')}; try tenantry ${name} --help`)
+  return await command.run(given)
+}
+
+try {
+  const answer = await run(process.argv.slice(2))
+  if (answer !== undefined) console.log(answer)
+} catch (error) {
+  console.error(`tenantry: ${explain(error)}`)
+  process.exit(1)
+}
+
+function explain(error: unknown): string {
+  if (error instanceof ConfigError || error instanceof UsageError || error instanceof AppError) return error.message
+  if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')) return error.message.split('. ')[0] ?? ''
+  return describe(error)
+}

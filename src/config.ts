@@ -1,0 +1,170 @@
+import { dirname } from 'node:path'
+
+/** All that the environment decides, read once at start and never again. */
+export type Config = {
+  readonly environment: 'production' | 'development'
+  readonly databaseUrl: string
+  readonly host: string
+  readonly port: number
+  readonly jwt: {
+    /** Undefined where only a key set is used, or in development before a secret was made. */
+    readonly secret: string | undefined
+    readonly issuer: string | undefined
+    readonly audience: string
+    readonly jwksUrl: string | undefined
+  }
+  readonly provider: {
+    /** Undefined: the built-in echo model answers. */
+    readonly baseUrl: string | undefined
+    readonly apiKey: string | undefined
+    readonly model: string
+    readonly timeoutMs: number
+    readonly firstByteTimeoutMs: number
+    readonly idleTimeoutMs: number
+  }
+  readonly corsOrigins: readonly string[]
+  readonly encryptionKey: string | undefined
+  readonly logLevel: LogLevel
+  readonly openapi: boolean
+}
+
+const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+type Environment = Record<string, string | undefined>
+
+/** Thrown with every mistake at once. The messages name variables and rules, never values. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  constructor(readonly mistakes: readonly string[]) {
+    super(`The configuration has ${mistakes.length} ${mistakes.length === 1 ? 'mistake' : 'mistakes'}:\n${mistakes.map((mistake) => `  - ${mistake}`).join('\n')}`)
+  }
+}
+
+/** Reads the environment; throws ConfigError with all that is wrong in it. An empty variable counts as not set. */
+export function readConfig(env: Environment): Config {
+  const mistakes: string[] = []
+  const reader = read(env, mistakes)
+
+  const environment = reader.choice('TENANTRY_ENV', ['production', 'development'], 'production')
+  const databaseUrl = reader.databaseUrl()
+  const host = reader.text('HOST') ?? '127.0.0.1'
+  if (environment === 'development' && !loopback.has(host)) {
+    mistakes.push('HOST must be 127.0.0.1, ::1 or localhost while TENANTRY_ENV=development; set TENANTRY_ENV=production to listen elsewhere')
+  }
+
+  const secret = reader.text('JWT_SECRET')
+  const jwksUrl = reader.url('JWT_JWKS_URL')
+  if (secret !== undefined) mistakes.push(...weaknesses(secret))
+  else if (environment === 'production' && jwksUrl === undefined && env['JWT_JWKS_URL'] === undefined) {
+    mistakes.push('JWT_SECRET is not set; give at least 32 random bytes (openssl rand -base64 48), or set JWT_JWKS_URL')
+  }
+
+  const baseUrl = reader.url('PROVIDER_BASE_URL')
+  const model = reader.text('PROVIDER_MODEL')
+  if (baseUrl !== undefined && model === undefined) {
+    mistakes.push('PROVIDER_MODEL is not set; name the model that PROVIDER_BASE_URL serves by default')
+  }
+  const timeoutMs = reader.integer('PROVIDER_TIMEOUT_MS', 120_000, { least: 1, most: 3_600_000 })
+
+  const config: Config = {
+    environment,
+    databaseUrl,
+    host,
+    port: reader.integer('PORT', 3000, { least: 0, most: 65_535 }),
+    jwt: {
+      secret,
+      issuer: reader.text('JWT_ISSUER'),
+      audience: reader.text('JWT_AUDIENCE') ?? 'tenantry',
+      jwksUrl,
+    },
+    provider: {
+      baseUrl,
+      apiKey: reader.text('PROVIDER_API_KEY'),
+      model: model ?? 'echo',
+      timeoutMs,
+      firstByteTimeoutMs: reader.integer('PROVIDER_FIRST_BYTE_TIMEOUT_MS', Math.min(timeoutMs, 60_000), { least: 1, most: 3_600_000 }),
+      idleTimeoutMs: reader.integer('PROVIDER_IDLE_TIMEOUT_MS', Math.min(timeoutMs, 30_000), { least: 1, most: 3_600_000 }),
+    },
+    corsOrigins: reader.origins('CORS_ORIGINS'),
+    encryptionKey: reader.key('ENCRYPTION_KEY'),
+    logLevel: reader.choice('LOG_LEVEL', logLevels, 'info'),
+    openapi: reader.choice('OPENAPI', ['on', 'off'], 'on') === 'on',
+  }
+  if (mistakes.length > 0) throw new ConfigError(mistakes)
+  return Object.freeze(config)
+}
+
+/** For commands that need nothing else. */
+export function readDatabaseUrl(env: Environment): string {
+  const mistakes: string[] = []
+  const url = read(env, mistakes).databaseUrl()
+  if (mistakes.length > 0) throw new ConfigError(mistakes)
+  return url
+}
+
+const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
+
+/** Where development keeps the secret it made: beside the database file. */
+export function developmentSecretFile(databaseUrl: string): string {
+  const file = databaseUrl.startsWith('sqlite:') && databaseUrl !== 'sqlite::memory:' ? databaseUrl.slice('sqlite:'.length) : './data/tenantry.db'
+  return `${dirname(file)}/.jwt-secret`
+}
+
+/** Secrets that stand in tutorials and compose files are as good as none. */
+const known = /change[-_ ]?me|your[-_ ]|example|secret[-_ ]?key|password|tenantry|placeholder|^(.)\1*$/i
+
+function weaknesses(secret: string): string[] {
+  if (Buffer.byteLength(secret) < 32) return ['JWT_SECRET must have at least 32 bytes (openssl rand -base64 48)']
+  if (known.test(secret) || new Set(secret).size < 12) return ['JWT_SECRET is a known or guessable value; make one (openssl rand -base64 48)']
+  return []
+}
+
+function read(env: Environment, mistakes: string[]) {
+  const text = (name: string) => env[name]?.trim() || undefined
+
+  return {
+    text,
+    choice<const T extends string>(name: string, choices: readonly T[], otherwise: T): T {
+      const value = text(name)
+      if (value === undefined) return otherwise
+      const found = choices.find((choice) => choice === value)
+      if (found === undefined) mistakes.push(`${name} must be one of ${choices.join(', ')}`)
+      return found ?? otherwise
+    },
+    integer(name: string, otherwise: number, { least, most }: { least: number; most: number }): number {
+      const value = text(name)
+      if (value === undefined) return otherwise
+      const number = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN
+      if (number >= least && number <= most) return number
+      mistakes.push(`${name} must be a whole number from ${least} to ${most}`)
+      return otherwise
+    },
+    databaseUrl(): string {
+      const url = text('DATABASE_URL') ?? 'sqlite:./data/tenantry.db'
+      if (!/^(sqlite:.+|postgres(ql)?:\/\/.+)$/.test(url)) {
+        mistakes.push('DATABASE_URL must begin with sqlite: or postgres:// (for example sqlite:./data/tenantry.db)')
+      }
+      return url
+    },
+    url(name: string): string | undefined {
+      const value = text(name)
+      if (value === undefined) return undefined
+      const url = URL.parse(value)
+      if (url && /^https?:$/.test(url.protocol) && !url.username && !url.password) return value.replace(/\/+$/, '')
+      mistakes.push(`${name} must be an http or https URL without user name and password`)
+      return undefined
+    },
+    origins(name: string): readonly string[] {
+      const list = (text(name) ?? '').split(',').map((origin) => origin.trim()).filter(Boolean)
+      const wrong = list.filter((origin) => URL.parse(origin)?.origin !== origin || !/^https?:/.test(origin))
+      if (wrong.length > 0) mistakes.push(`${name} must list exact origins such as https://app.example.com, separated by commas; no *, no path`)
+      return list
+    },
+    key(name: string): string | undefined {
+      const value = text(name)
+      if (value !== undefined && Buffer.from(value, 'base64').length !== 32) mistakes.push(`${name} must be 32 bytes in base64 (openssl rand -base64 32)`)
+      return value
+    },
+  }
+}

@@ -1,0 +1,35 @@
+import { eq, inArray, or, type SQL, sql } from 'drizzle-orm'
+import type { Principal } from '../auth/principal'
+import type { Database } from '../database/database'
+import { dialect } from '../database/dialect'
+import { conversations, messages } from '../database/tables'
+
+/** More words than anybody types. */
+const mostWords = 16
+
+/**
+ * The conversations whose title, or one of whose messages, has all the words of `q`; the last word may be a beginning.
+ * Only letters and digits of `q` count, so no text is a syntax error and none is syntax. Undefined when it has none.
+ * The index is kept by the database itself: triggers on SQLite, generated columns on Postgres (drizzle/*\/0001_search.sql).
+ */
+export function matching(database: Database, { tenant_id }: Principal, q: string): SQL | undefined {
+  const words = (q.normalize('NFC').match(/[\p{L}\p{N}][\p{L}\p{N}\p{M}]*/gu) ?? []).slice(0, mostWords)
+  if (words.length === 0) return undefined
+  return dialect === 'sqlite' ? fts5(tenant_id, words) : tsvector(database, tenant_id, words)
+}
+
+function fts5(tenant_id: string, words: string[]): SQL {
+  const all = words.map((word, at) => `"${word}"${at === words.length - 1 ? '*' : ''}`).join(' AND ')
+  const match = `scope : t${tenant_id.replaceAll('-', '')} AND words : (${all})`
+  return sql`${conversations.id} in (select conversation_id from conversation_search where conversation_search match ${match})`
+}
+
+function tsvector(database: Database, tenant_id: string, words: string[]): SQL | undefined {
+  const all = words.map((word, at) => `'${word.toLowerCase()}'${at === words.length - 1 ? ':*' : ''}`).join(' & ')
+  const query = sql`to_tsquery('simple', ${all})`
+  const inMessages = database
+    .select({ id: messages.conversation_id })
+    .from(messages)
+    .where(sql`${eq(messages.tenant_id, tenant_id)} and ${messages}."search" @@ ${query}`)
+  return or(sql`${conversations}."search" @@ ${query}`, inArray(conversations.id, inMessages))
+}

@@ -1,0 +1,145 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+export type Statement = {
+  readonly text: string
+  readonly params: readonly unknown[]
+  /** Drizzle maps rows itself, from arrays in column order, unless the query is raw. */
+  readonly shape: 'arrays' | 'objects'
+}
+
+/** Where statements run: a database, a transaction on it, or a savepoint inside one. */
+export interface Session {
+  run(statement: Statement): Promise<unknown[]>
+  /** Opens a transaction (or savepoint) for `work`: kept if it resolves, undone if it rejects. */
+  nest<T>(work: (inner: Session) => Promise<T>): Promise<T>
+  /** True where every transaction gets a connection of its own, so that nothing has to wait for another. */
+  readonly pooled?: boolean
+}
+
+/** A session that concurrent requests share: one thing at a time, where a transaction is one thing. */
+export class Scope {
+  static readonly #ambient = new AsyncLocalStorage<Scope>()
+
+  /** The innermost scope that the running code was called in. */
+  static current(): Scope | undefined {
+    return Scope.#ambient.getStore()
+  }
+
+  /** How long a statement waits for its turn, in ms, before it is taken for a deadlock. */
+  static patienceMs = 5000
+
+  #tail: Promise<unknown> = Promise.resolve()
+  #waiting = 0
+  #failure: { readonly error: unknown } | undefined
+  #ended = false
+
+  constructor(
+    readonly session: Session,
+    private readonly kind: 'database' | 'transaction' | 'sandbox' = 'database',
+  ) {}
+
+  /** Runs `work` with this scope as the ambient one. Awaits inside, because a Drizzle query only starts when awaited. */
+  enter<T>(work: () => PromiseLike<T>): Promise<T> {
+    return Scope.#ambient.run(this, async () => await work())
+  }
+
+  run(statement: Statement): Promise<unknown[]> {
+    switch (this.kind) {
+      case 'database':
+        return this.#alone(() => this.session.run(statement))
+      // Outside a transaction a statement may fail without harm to others; inside the sandbox's, it needs a savepoint for that.
+      case 'sandbox':
+        return this.#alone(() => this.session.nest((inner) => inner.run(statement)))
+      case 'transaction':
+        return this.#alone(async () => {
+          // Postgres refuses everything after a failed statement, SQLite would carry on. Both do the former here.
+          if (this.#failure) throw this.#failure.error
+          return this.session.run(statement).catch((error) => {
+            this.#failure = { error }
+            throw error
+          })
+        })
+    }
+  }
+
+  transaction<T>(work: () => PromiseLike<T>): Promise<T> {
+    return this.#alone(() =>
+      this.session.nest(async (session) => {
+        const scope = new Scope(session, 'transaction')
+        try {
+          const result = await scope.enter(work)
+          await scope.#settled()
+          if (scope.#failure) throw scope.#failure.error
+          return result
+        } finally {
+          await scope.#settled()
+          scope.#ended = true
+        }
+      }),
+    )
+  }
+
+  /** Holds a transaction open until `rollback`, and presents it as if it were the whole database. For tests. */
+  async sandbox(): Promise<{ readonly scope: Scope; rollback(): Promise<void> }> {
+    const opened = Promise.withResolvers<Scope>()
+    const rollback = Promise.withResolvers<never>()
+    const over = this.#alone(() =>
+      this.session.nest((session) => {
+        opened.resolve(new Scope(session, 'sandbox'))
+        return rollback.promise
+      }),
+    ).catch((error) => {
+      opened.reject(error)
+      if (error !== discarded) throw error
+    })
+    const scope = await opened.promise
+    return {
+      scope,
+      rollback: async () => {
+        await scope.#settled()
+        scope.#ended = true
+        rollback.reject(discarded)
+        await over
+      },
+    }
+  }
+
+  async #settled(): Promise<void> {
+    for (let tail: unknown; tail !== this.#tail; ) {
+      tail = this.#tail
+      await tail
+    }
+  }
+
+  /** Does `work` when all before it is done. Waits no longer than `patienceMs`: what it waits for may be waiting for it. */
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#ended) throw new Error('This transaction is over: something in it was not awaited')
+    if (this.session.pooled) return work()
+    const before = this.#tail
+    const turn = Promise.withResolvers<void>()
+    // Claimed in the same synchronous step that looked, or two could come in at once.
+    this.#tail = before.then(() => turn.promise)
+    try {
+      if (this.#waiting++ > 0) await within(Scope.patienceMs, before)
+      return await work()
+    } finally {
+      this.#waiting--
+      turn.resolve()
+    }
+  }
+}
+
+async function within(ms: number, turn: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => late.reject(new Error(`Waited ${ms} ms for a transaction: does it await something that was started outside it?`)),
+    ms,
+  )
+  try {
+    await Promise.race([turn, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+const discarded = new Error('rolled back')

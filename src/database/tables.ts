@@ -1,0 +1,171 @@
+import { sql } from 'drizzle-orm'
+import { bigint, boolean, check, foreignKey, index, integer, json, primaryKey, table, text, timestamp, unique, uuid } from './columns'
+
+/** Every table of a tenant leads its keys with this column; the composite keys below make a foreign row impossible. */
+const tenant_id = () =>
+  uuid()
+    .notNull()
+    .references(() => tenants.id, { onDelete: 'cascade' })
+
+export const tenants = table('tenants', {
+  id: uuid().primaryKey(),
+  slug: text().notNull().unique(),
+  name: text().notNull(),
+  is_active: boolean().notNull().default(true),
+  created_at: timestamp().notNull(),
+  updated_at: timestamp().notNull(),
+})
+
+export const tenant_settings = table(
+  'tenant_settings',
+  {
+    tenant_id: tenant_id().primaryKey(),
+    default_model: text(),
+    system_prompt: text(),
+    monthly_token_quota: bigint(),
+    requests_per_minute: integer(),
+    retention_days: integer(),
+    updated_at: timestamp().notNull(),
+  },
+)
+
+export const users = table(
+  'users',
+  {
+    tenant_id: tenant_id(),
+    id: uuid().notNull(),
+    external_id: text().notNull(),
+    email: text().notNull(),
+    display_name: text(),
+    role: text({ enum: ['viewer', 'operator', 'admin'] }).notNull(),
+    is_active: boolean().notNull().default(true),
+    created_at: timestamp().notNull(),
+    updated_at: timestamp().notNull(),
+  },
+  (user) => [
+    primaryKey({ name: 'users_key', columns: [user.tenant_id, user.id] }),
+    unique('users_external_id').on(user.tenant_id, user.external_id),
+    unique('users_email').on(user.tenant_id, user.email),
+    check('users_role', sql`${user.role} in ('viewer', 'operator', 'admin')`),
+  ],
+)
+
+export const conversations = table(
+  'conversations',
+  {
+    tenant_id: tenant_id(),
+    id: uuid().notNull(),
+    user_id: uuid().notNull(),
+    title: text(),
+    system_prompt: text(),
+    metadata: json().$type<Record<string, unknown>>().notNull(),
+    is_archived: boolean().notNull().default(false),
+    /** Also the position of the newest message: counted in the transaction that appends it. */
+    message_count: integer().notNull().default(0),
+    created_at: timestamp().notNull(),
+    updated_at: timestamp().notNull(),
+  },
+  (conversation) => [
+    primaryKey({ name: 'conversations_key', columns: [conversation.tenant_id, conversation.id] }),
+    foreignKey({
+      name: 'conversations_user',
+      columns: [conversation.tenant_id, conversation.user_id],
+      foreignColumns: [users.tenant_id, users.id],
+    }).onDelete('cascade'),
+    index('conversations_newest').on(conversation.tenant_id, conversation.is_archived, conversation.id),
+    index('conversations_by_user').on(conversation.tenant_id, conversation.user_id),
+  ],
+)
+
+export const messages = table(
+  'messages',
+  {
+    tenant_id: tenant_id(),
+    conversation_id: uuid().notNull(),
+    /** 1 for the first message of its conversation, without gaps. Order does not depend on any clock. */
+    position: integer().notNull(),
+    id: uuid().notNull(),
+    role: text({ enum: ['user', 'assistant', 'system', 'tool'] }).notNull(),
+    content: text().notNull(),
+    status: text({ enum: ['complete', 'interrupted', 'failed'] }).notNull(),
+    model: text(),
+    prompt_tokens: integer(),
+    completion_tokens: integer(),
+    created_at: timestamp().notNull(),
+  },
+  (message) => [
+    primaryKey({ name: 'messages_key', columns: [message.tenant_id, message.conversation_id, message.position] }),
+    unique('messages_id').on(message.tenant_id, message.id),
+    foreignKey({
+      name: 'messages_conversation',
+      columns: [message.tenant_id, message.conversation_id],
+      foreignColumns: [conversations.tenant_id, conversations.id],
+    }).onDelete('cascade'),
+    check('messages_role', sql`${message.role} in ('user', 'assistant', 'system', 'tool')`),
+    check('messages_status', sql`${message.status} in ('complete', 'interrupted', 'failed')`),
+  ],
+)
+
+/** One immutable line for each reply; it outlives the conversation, because it was paid for. */
+export const usage_records = table(
+  'usage_records',
+  {
+    tenant_id: tenant_id(),
+    id: uuid().notNull(),
+    user_id: uuid().notNull(),
+    conversation_id: uuid().notNull(),
+    message_id: uuid().notNull(),
+    model: text().notNull(),
+    prompt_tokens: integer().notNull(),
+    completion_tokens: integer().notNull(),
+    /** True where the provider did not say, or said something impossible, and we counted characters instead. */
+    is_estimated: boolean().notNull(),
+    created_at: timestamp().notNull(),
+  },
+  (usage) => [
+    primaryKey({ name: 'usage_records_key', columns: [usage.tenant_id, usage.id] }),
+    foreignKey({
+      name: 'usage_records_user',
+      columns: [usage.tenant_id, usage.user_id],
+      foreignColumns: [users.tenant_id, users.id],
+    }).onDelete('cascade'),
+    index('usage_records_when').on(usage.tenant_id, usage.created_at),
+    index('usage_records_by_user').on(usage.tenant_id, usage.user_id),
+    check('usage_records_tokens', sql`${usage.prompt_tokens} >= 0 and ${usage.completion_tokens} >= 0`),
+  ],
+)
+
+/** What a client asked to have done once: see chat/idempotency.ts. */
+export const idempotency_keys = table(
+  'idempotency_keys',
+  {
+    tenant_id: tenant_id(),
+    user_id: uuid().notNull(),
+    key: text().notNull(),
+    /** SHA-256 of the request, so that the same key with another body is noticed. */
+    fingerprint: text().notNull(),
+    conversation_id: uuid().notNull(),
+    /** The user's message that was appended for this key. */
+    message_id: uuid().notNull(),
+    /** The answer, once there is one. */
+    response: json().$type<Record<string, unknown>>(),
+    /** Until then an attempt is running; afterwards the next one may take over. */
+    locked_until: timestamp().notNull(),
+    created_at: timestamp().notNull(),
+  },
+  (key) => [
+    primaryKey({ name: 'idempotency_keys_key', columns: [key.tenant_id, key.user_id, key.key] }),
+    foreignKey({
+      name: 'idempotency_keys_user',
+      columns: [key.tenant_id, key.user_id],
+      foreignColumns: [users.tenant_id, users.id],
+    }).onDelete('cascade'),
+    foreignKey({
+      name: 'idempotency_keys_conversation',
+      columns: [key.tenant_id, key.conversation_id],
+      foreignColumns: [conversations.tenant_id, conversations.id],
+    }).onDelete('cascade'),
+    index('idempotency_keys_conversation').on(key.tenant_id, key.conversation_id),
+    index('idempotency_keys_when').on(key.tenant_id, key.created_at),
+  ],
+)

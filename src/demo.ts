@@ -1,0 +1,74 @@
+import { type Database } from './database/database'
+import { conversations, messages, tenant_settings, tenants, usage_records, users } from './database/tables'
+import { type Clock, newId } from './ids'
+
+const people = [
+  { tenant: 'acme', external_id: 'ada', display_name: 'Ada Admin', role: 'admin' },
+  { tenant: 'acme', external_id: 'olivia', display_name: 'Olivia Operator', role: 'operator' },
+  { tenant: 'acme', external_id: 'vera', display_name: 'Vera Viewer', role: 'viewer' },
+  { tenant: 'globex', external_id: 'gus', display_name: 'Gus Admin', role: 'admin' },
+] as const
+
+const talks = [
+  ['Plan the third quarter', 'What should we look at first?', 'At what customers asked for twice in the second.'],
+  ['Onboarding e-mail', 'Write a friendly first line.', 'Welcome! Here is the one thing to try today.'],
+  ['Incident of Tuesday', 'Summarise what happened.', 'A certificate expired; it was replaced in nine minutes.'],
+] as const
+
+const dayMs = 24 * 60 * 60 * 1000
+
+/** Two tenants, four users, some conversations and a month of usage; does nothing to a database that has a tenant. */
+export async function fillDemo(database: Database, clock: Clock): Promise<string | 'not empty'> {
+  return await database.transaction(async () => {
+    if ((await database.select({ id: tenants.id }).from(tenants).limit(1)).length > 0) return 'not empty'
+    const now = clock.now()
+    const stamps = { created_at: now, updated_at: now }
+
+    const tenantIds = { acme: newId(clock), globex: newId(clock) }
+    await database.insert(tenants).values([
+      { id: tenantIds.acme, slug: 'acme', name: 'Acme', ...stamps },
+      { id: tenantIds.globex, slug: 'globex', name: 'Globex', ...stamps },
+    ])
+    await database.insert(tenant_settings).values(Object.values(tenantIds).map((tenant_id) => ({ tenant_id, updated_at: now })))
+
+    const members = people.map(({ tenant, ...person }) => ({
+      ...person,
+      ...stamps,
+      tenant_id: tenantIds[tenant],
+      id: newId(clock),
+      email: `${person.external_id}@${tenant}.example`,
+    }))
+    await database.insert(users).values(members)
+
+    let replies = 0
+    for (const { tenant_id, id: user_id } of members.filter(({ role }) => role !== 'viewer')) {
+      for (const [title, question, answer] of talks) {
+        const conversation_id = newId(clock)
+        await database.insert(conversations).values({ tenant_id, id: conversation_id, user_id, title, metadata: {}, message_count: 2, ...stamps })
+        const common = { tenant_id, conversation_id, status: 'complete', created_at: now } as const
+        await database.insert(messages).values([
+          { ...common, position: 1, id: newId(clock), role: 'user', content: question },
+          { ...common, position: 2, id: newId(clock), role: 'assistant', content: answer, model: 'echo', prompt_tokens: 9, completion_tokens: 12 },
+        ])
+      }
+      // A month with busy weeks and quiet weekends, the same every time.
+      const usage = Array.from({ length: 30 }, (_, day) => ({ day, weekday: new Date(now.getTime() - day * dayMs).getUTCDay() })).flatMap(({ day, weekday }) =>
+        Array.from({ length: weekday === 0 || weekday === 6 ? 1 : 3 + ((day * 7) % 4) }, (_, turn) => ({
+          tenant_id,
+          id: newId(clock),
+          user_id,
+          conversation_id: newId(clock),
+          message_id: newId(clock),
+          model: turn % 3 === 0 ? 'echo-large' : 'echo',
+          prompt_tokens: 40 + ((day * 31 + turn * 17) % 160),
+          completion_tokens: 60 + ((day * 13 + turn * 29) % 240),
+          is_estimated: true,
+          created_at: new Date(now.getTime() - day * dayMs - turn * 60_000),
+        })),
+      )
+      await database.insert(usage_records).values(usage)
+      replies += usage.length
+    }
+    return `Two tenants (acme, globex), ${members.length} users (${members.map(({ external_id }) => external_id).join(', ')}), ${3 * talks.length} conversations and ${replies} replies of usage over 30 days.`
+  })
+}

@@ -1,0 +1,30 @@
+import type { access } from './auth/access'
+import type { VerifyToken } from './auth/tokens'
+import type { Database } from './database/database'
+import type { Clock } from './ids'
+import type { Lifetime } from './lifetime'
+import type { ProviderLimits } from './providers/ask'
+import type { Provider } from './providers/provider'
+import type { Reporter } from './reporter'
+
+/** All that the app takes from outside. Whoever has these can build it: main.ts for the world, a test for a sandbox. */
+export type Deps = {
+  readonly database: Database
+  /** Resolves when the database answers. */
+  readonly ping: () => Promise<void>
+  readonly verifyToken: VerifyToken
+  readonly provider: Provider
+  /** For a chat that names no model, of a tenant that has no default. */
+  readonly defaultModel: string
+  readonly clock: Clock
+  readonly reporter: Reporter
+  readonly lifetime: Lifetime
+  readonly limits: { readonly provider: ProviderLimits; readonly heartbeatMs: number }
+  /** Exact origins whose pages may call the service. */
+  readonly corsOrigins: readonly string[]
+  readonly openapi: boolean
+  readonly version: string
+}
+
+/** The module that knows who may call what; every feature's routes use it. */
+export type Access = ReturnType<typeof access>

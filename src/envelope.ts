@@ -1,0 +1,50 @@
+import { Elysia, NotFoundError } from 'elysia'
+import { AppError } from './errors'
+import { problemResponse, toAppError } from './problem'
+import type { Reporter } from './reporter'
+
+/** Known of a request before anything is asked of it. */
+type Envelope = { requestId: string; startedAt: number }
+
+const envelopes = new WeakMap<Request, Envelope>()
+
+/** What every answer carries (id, time, problem document), whether a handler gave it, a hook or nobody. */
+export function envelope({ reporter, methodsAt }: { reporter: Reporter; methodsAt: (path: string) => string[] }) {
+  const answer = (error: AppError, request: Request): Response => {
+    const { requestId } = open(request)
+    if (error.code === 'internal') reporter.unexpected(error.facts.cause ?? error, { request_id: requestId })
+    return problemResponse(error, { instance: pathOf(request), requestId })
+  }
+
+  return new Elysia({ name: 'envelope' })
+    .wrap((next) => async (...args: unknown[]) => {
+      const request = args[0] as Request
+      const { requestId, startedAt } = open(request)
+      const response = (await next(...args)) as unknown as Response | undefined // Elysia types what it wraps as any function
+      if (response === undefined) return response // upgraded to a WebSocket
+      response.headers.set('x-request-id', requestId)
+      response.headers.set('server-timing', `app;dur=${(performance.now() - startedAt).toFixed(2)}`)
+      response.headers.set('x-content-type-options', 'nosniff')
+      return response
+    })
+    .onError({ as: 'global' }, ({ error, request }) => {
+      const methods = error instanceof NotFoundError ? methodsAt(pathOf(request)) : []
+      return answer(methods.length > 0 ? new AppError('invalid_request', `This address takes ${methods.join(', ')}.`, { allow: methods }) : toAppError(error), request)
+    })
+}
+
+export const requestIdOf = (request: Request): string => open(request).requestId
+
+function open(request: Request): Envelope {
+  const known = envelopes.get(request)
+  if (known) return known
+  const given = request.headers.get('x-request-id')
+  const fresh = { requestId: given !== null && safe.test(given) ? given : crypto.randomUUID(), startedAt: performance.now() }
+  envelopes.set(request, fresh)
+  return fresh
+}
+
+/** A caller's id goes into logs and headers, so it has to be plain. */
+const safe = /^[A-Za-z0-9._:-]{1,128}$/
+
+const pathOf = (request: Request): string => new URL(request.url).pathname

@@ -1,0 +1,45 @@
+import { Type } from '@sinclair/typebox'
+import { Elysia } from 'elysia'
+import type { Access, Deps } from '../deps'
+import { oneOf, shape } from '../schema'
+
+const Health = shape({ status: oneOf('healthy'), version: Type.String(), uptime_seconds: Type.Number() })
+const Ready = shape({ status: oneOf('ready') })
+const NotReady = shape({ status: oneOf('not_ready') })
+
+/** How long readiness waits for the database, in ms. */
+const patienceMs = 1000
+
+/** Alive says that the process runs and never touches the database; ready says that requests can be served now. */
+export const healthRoutes = ({ ping, lifetime, version }: Deps, access: Access) => {
+  const startedAt = performance.now()
+  const healthy = () => ({ status: 'healthy' as const, version, uptime_seconds: Math.floor((performance.now() - startedAt) / 1000) })
+
+  return new Elysia({ prefix: '/health', tags: ['Health'] })
+    .use(access)
+    .get('', healthy, { public: true, response: { 200: Health } })
+    .get('/live', healthy, { public: true, response: { 200: Health } })
+    .get(
+      '/ready',
+      async ({ status }) => {
+        const ready = !lifetime.draining && (await answers(ping))
+        return ready ? { status: 'ready' as const } : status(503, { status: 'not_ready' as const })
+      },
+      { public: true, response: { 200: Ready, 503: NotReady } },
+    )
+}
+
+/** Says nothing of why not: readiness is public. */
+async function answers(ping: () => Promise<void>): Promise<boolean> {
+  const late = Promise.withResolvers<false>()
+  const timer = setTimeout(() => late.resolve(false), patienceMs)
+  const answered = ping().then(
+    () => true,
+    () => false,
+  )
+  try {
+    return await Promise.race([answered, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,107 @@
+import { NotFoundError, ParseError, ValidationError } from 'elysia'
+import { AppError, type ErrorCode, type FieldError, invalid, malformed } from './errors'
+
+/** What a client gets for anything that went wrong (RFC 9457). */
+export type Problem = {
+  type: string
+  title: string
+  status: number
+  detail: string
+  code: ErrorCode
+  instance: string
+  request_id: string
+  errors?: FieldError[]
+}
+
+const kinds: Record<ErrorCode, { status: number; title: string }> = {
+  unauthenticated: { status: 401, title: 'Authentication is needed' },
+  forbidden: { status: 403, title: 'Not permitted' },
+  not_found: { status: 404, title: 'Not found' },
+  conflict: { status: 409, title: 'In conflict with what is there' },
+  payload_too_large: { status: 413, title: 'Too large' },
+  unsupported_media_type: { status: 415, title: 'Media type not supported' },
+  invalid_request: { status: 422, title: 'The request is not valid' },
+  rate_limited: { status: 429, title: 'Too many requests' },
+  quota_exceeded: { status: 429, title: 'The quota is used up' },
+  internal: { status: 500, title: 'Something went wrong here' },
+  provider_unavailable: { status: 502, title: 'The model gave no reply' },
+  provider_timeout: { status: 504, title: 'The model took too long' },
+}
+
+/** The one place where a failure becomes an HTTP status. */
+export function statusOf({ code, facts }: AppError): number {
+  if (facts.malformed) return 400
+  if (facts.allow) return 405
+  // A failure on our side that says when to come back is an interruption, not a defect.
+  if (facts.retryAfterSeconds !== undefined && kinds[code].status >= 500) return 503
+  return kinds[code].status
+}
+
+/** Anything thrown, as an answer. Only an AppError's own words are shown; what nobody foresaw says nothing of itself. */
+export function problemResponse(error: AppError, at: { instance: string; requestId: string }): Response {
+  const status = statusOf(error)
+  const problem: Problem = {
+    type: `urn:tenantry:problem:${error.code}`,
+    title: kinds[error.code].title,
+    status,
+    detail: error.message,
+    code: error.code,
+    instance: at.instance,
+    request_id: at.requestId,
+    ...(error.facts.errors && { errors: error.facts.errors }),
+  }
+  const headers = new Headers({ ...error.facts.headers, 'content-type': 'application/problem+json' })
+  if (error.facts.allow) headers.set('allow', error.facts.allow.join(', '))
+  if (error.facts.retryAfterSeconds !== undefined) headers.set('retry-after', String(error.facts.retryAfterSeconds))
+  return new Response(JSON.stringify(problem), { status, headers })
+}
+
+/** Anything thrown, as an AppError. `internal` marks what nobody foresaw and somebody should see. */
+export function toAppError(thrown: unknown): AppError {
+  if (thrown instanceof AppError) return thrown
+  // Elysia wraps what a body parser throws, ours included.
+  if (thrown instanceof ParseError) return thrown.cause instanceof AppError ? thrown.cause : malformed('The body could not be read.')
+  if (thrown instanceof NotFoundError) return new AppError('not_found', 'There is nothing at this address.')
+  if (thrown instanceof ValidationError && thrown.type !== 'response') return invalid(fieldErrors(thrown))
+  if (isConnectionFailure(thrown)) {
+    return new AppError('internal', 'The database does not answer; try again shortly.', { cause: thrown, retryAfterSeconds: 1 })
+  }
+  return new AppError('internal', 'The request failed here; the request id finds it in the log.', { cause: thrown })
+}
+
+/** The database's own failure, wherever Drizzle wrapped it. */
+function isConnectionFailure(thrown: unknown): boolean {
+  const code = databaseCode(thrown)
+  return code !== undefined && (/^(08|53|57P)/.test(code) || /^(CONNECT|CONNECTION_|ECONN)/.test(code) || /^SQLITE_(BUSY|LOCKED|FULL|READONLY|IOERR|CANTOPEN)/.test(code))
+}
+
+function databaseCode(thrown: unknown): string | undefined {
+  for (let error = thrown; error instanceof Error; error = error.cause) {
+    if ('code' in error && typeof error.code === 'string') return error.code
+  }
+  return undefined
+}
+
+const places: Record<string, FieldError['in']> = { body: 'body', query: 'query', params: 'path', headers: 'header' }
+
+function fieldErrors(error: ValidationError): FieldError[] {
+  const place = places[error.type] ?? 'body'
+  const byPath = new Map<string, FieldError>()
+  for (const found of error.all) {
+    if (!('path' in found)) continue
+    const path = typeof found.path === 'string' ? found.path : ''
+    if (!byPath.has(path)) byPath.set(path, { in: place, path, message: describe(found) })
+    if (byPath.size === 20) break
+  }
+  return [...byPath.values()]
+}
+
+/** TypeBox reports the value with the failure; only the rule is passed on. */
+function describe(found: object): string {
+  const { message, value, schema } = found as { message?: string; value?: unknown; schema?: { error?: unknown; anyOf?: { const?: unknown }[] } }
+  if (typeof schema?.error === 'string') return schema.error
+  if (value === undefined) return 'is required'
+  const choices = schema?.anyOf?.map((choice) => choice.const)
+  if (choices?.every((choice) => choice !== undefined)) return `must be one of ${choices.join(', ')}`
+  return (message ?? 'is not valid').replace(/^Expected \w+ to /, 'must ').replace(/^Expected /, 'must be ').replace(/^Unexpected property$/, 'is not known here')
+}

@@ -1,0 +1,98 @@
+import { AppError } from '../errors'
+import { type Chunk, type Provider, ProviderFailure, type ProviderRequest } from './provider'
+
+/** How long and how much a reply may take. All times in ms. */
+export type ProviderLimits = {
+  totalMs: number
+  /** Until the first piece of a streamed reply. */
+  firstByteMs: number
+  /** Between two pieces. */
+  idleMs: number
+  /** Before the one retry, where the provider does not say. */
+  retryMs: number
+  /** Characters of text. */
+  longestReply: number
+}
+
+/** A provider that says to come back later than this is not waited for. */
+const longestRetryAfterSeconds = 10
+
+type Asking = { stream: boolean; signal: AbortSignal; limits: ProviderLimits }
+
+/**
+ * Asks within limits, and once more if the provider was busy and had not begun. The last chunk is always `end`:
+ * a reply that was cut throws, as does one that is too long or too slow. Throws AppError, or the signal's reason.
+ */
+export async function* ask(provider: Provider, request: ProviderRequest, { stream, signal, limits }: Asking): AsyncGenerator<Chunk> {
+  const deadline = performance.now() + limits.totalMs
+  for (let attempt = 1; ; attempt++) {
+    let begun = false
+    try {
+      for await (const chunk of attend(provider, request, { stream, signal, limits, deadline })) {
+        begun = true
+        yield chunk
+      }
+      return
+    } catch (error) {
+      if (!(error instanceof ProviderFailure)) throw error
+      const waitMs = error.retryAfterSeconds === undefined ? limits.retryMs : error.retryAfterSeconds * 1000
+      const worthwhile = error.kind === 'busy' && !begun && attempt === 1 && waitMs <= longestRetryAfterSeconds * 1000
+      if (!worthwhile || performance.now() + waitMs >= deadline) throw unavailable(error)
+      await pause(waitMs, signal)
+    }
+  }
+}
+
+/** One attempt. Whatever ends it, the provider stops working. */
+async function* attend(provider: Provider, request: ProviderRequest, { stream, signal, limits, deadline }: Asking & { deadline: number }): AsyncGenerator<Chunk> {
+  const stop = new AbortController()
+  const leave = () => stop.abort(signal.reason)
+  signal.throwIfAborted()
+  signal.addEventListener('abort', leave, { once: true })
+  const chunks = provider.reply(request, { stream, signal: stop.signal })[Symbol.asyncIterator]()
+  try {
+    let length = 0
+    for (let first = true; ; first = false) {
+      const patienceMs = Math.min(deadline - performance.now(), !stream ? limits.totalMs : first ? limits.firstByteMs : limits.idleMs)
+      const { value, done } = await within(patienceMs, chunks.next(), signal)
+      if (done) throw new ProviderFailure('The reply was cut before its end.', 'failed')
+      if (value.type === 'text') length += value.text.length
+      if (length > limits.longestReply) throw new ProviderFailure(`The reply is longer than ${limits.longestReply} characters.`, 'failed')
+      yield value
+      if (value.type === 'end') return
+    }
+  } finally {
+    signal.removeEventListener('abort', leave)
+    stop.abort()
+    // Not awaited: a provider that hangs would hang here too.
+    chunks.return?.().catch(() => {})
+  }
+}
+
+/** The next chunk, or the reason why it is not waited for any longer. */
+async function within<T>(ms: number, next: Promise<T>, signal: AbortSignal): Promise<T> {
+  const ended = Promise.withResolvers<never>()
+  const leave = () => ended.reject(signal.reason)
+  const timer = setTimeout(() => ended.reject(new AppError('provider_timeout', 'The model did not reply in time; try again.')), Math.max(0, ms))
+  signal.addEventListener('abort', leave, { once: true })
+  next.catch(() => {}) // what loses the race may fail later, when nobody listens
+  try {
+    return await Promise.race([next, ended.promise])
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', leave)
+  }
+}
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> => {
+  const rested = Promise.withResolvers<void>()
+  const timer = setTimeout(rested.resolve, ms)
+  return within(ms + 1000, rested.promise, signal).finally(() => clearTimeout(timer))
+}
+
+function unavailable(failure: ProviderFailure): AppError {
+  return new AppError('provider_unavailable', 'The model could not be reached or gave no whole reply; try again.', {
+    cause: failure,
+    ...(failure.kind === 'busy' && { retryAfterSeconds: Math.max(1, Math.ceil(failure.retryAfterSeconds ?? 1)) }),
+  })
+}

@@ -1,0 +1,106 @@
+import OpenAI, { APIConnectionError, APIError } from 'openai'
+import { type Chunk, type Provider, ProviderFailure, type ReportedUsage } from './provider'
+
+type Options = {
+  baseUrl: string
+  apiKey: string | undefined
+  /** Bytes that one answer of the server may have, after decompression. */
+  largestAnswer?: number
+}
+
+/** Any server that speaks OpenAI's chat completions: OpenAI, LiteLLM, vLLM, Ollama. Time limits and retries are ask.ts's. */
+export function openaiProvider({ baseUrl, apiKey, largestAnswer = 8 * 1024 * 1024 }: Options): Provider {
+  // Everything that the client would otherwise take from the environment is given here.
+  const client = new OpenAI({
+    baseURL: baseUrl,
+    apiKey: apiKey ?? 'none',
+    adminAPIKey: null,
+    organization: null,
+    project: null,
+    webhookSecret: null,
+    maxRetries: 0,
+    timeout: 24 * 60 * 60 * 1000,
+    logLevel: 'off',
+    fetchOptions: { redirect: 'error' },
+    fetch: async (url, init) => bounded(await fetch(url, init), largestAnswer),
+  })
+
+  async function* streamed(request: Parameters<Provider['reply']>[0], signal: AbortSignal): AsyncGenerator<Chunk> {
+    const chunks = await client.chat.completions.create(
+      { model: request.model, messages: [...request.messages], stream: true, stream_options: { include_usage: true } },
+      { signal },
+    )
+    // Some servers close the connection without [DONE], a cut connection looks the same: only a finish_reason says that the reply is whole.
+    let finished = false
+    let model: string | undefined
+    for await (const chunk of chunks) {
+      model = wordOf(chunk.model) ?? model
+      const choice = chunk.choices?.[0]
+      if (typeof choice?.delta?.content === 'string' && choice.delta.content !== '') yield { type: 'text', text: choice.delta.content }
+      if (chunk.usage) yield { type: 'usage', usage: usageOf(chunk.usage), model }
+      finished ||= typeof choice?.finish_reason === 'string'
+    }
+    if (finished) yield { type: 'end', model }
+  }
+
+  async function* whole(request: Parameters<Provider['reply']>[0], signal: AbortSignal): AsyncGenerator<Chunk> {
+    const completion = await client.chat.completions.create({ model: request.model, messages: [...request.messages] }, { signal })
+    const content = completion?.choices?.[0]?.message?.content
+    if (typeof content !== 'string') throw new ProviderFailure('The provider answered with something that is no chat completion.', 'failed')
+    const model = wordOf(completion.model)
+    yield { type: 'text', text: content }
+    if (completion.usage) yield { type: 'usage', usage: usageOf(completion.usage), model }
+    yield { type: 'end', model }
+  }
+
+  return {
+    async *reply(request, { stream, signal }) {
+      try {
+        yield* stream ? streamed(request, signal) : whole(request, signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        throw failureOf(error)
+      }
+    },
+  }
+}
+
+const wordOf = (model: unknown) => (typeof model === 'string' && model !== '' && model.length <= 200 ? model : undefined)
+
+const usageOf = (usage: { prompt_tokens?: unknown; completion_tokens?: unknown }): ReportedUsage => ({
+  prompt_tokens: typeof usage.prompt_tokens === 'number' ? usage.prompt_tokens : Number.NaN,
+  completion_tokens: typeof usage.completion_tokens === 'number' ? usage.completion_tokens : Number.NaN,
+})
+
+/** Facts about the failure, without its text: a server's error message may quote the key or the prompt. */
+function failureOf(error: unknown): ProviderFailure {
+  if (error instanceof ProviderFailure) return error
+  if (error instanceof APIConnectionError) return new ProviderFailure('The provider could not be reached.', 'failed')
+  if (!(error instanceof APIError) || typeof error.status !== 'number') return new ProviderFailure('The provider answered with something that cannot be read.', 'failed')
+  const busy = error.status === 429 || error.status === 502 || error.status === 503
+  return new ProviderFailure(`The provider answered with status ${error.status}.`, busy ? 'busy' : 'failed', retryAfter(error.headers))
+}
+
+/** RFC 9110, 10.2.3: seconds or a date. */
+function retryAfter(headers: Headers | undefined): number | undefined {
+  const value = headers?.get('retry-after')?.trim()
+  if (!value) return undefined
+  const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000
+  return Number.isFinite(seconds) ? Math.max(0, seconds) : undefined
+}
+
+/** An answer that never ends, or that unpacks to gigabytes, ends here. */
+function bounded(response: Response, most: number): Response {
+  if (response.body === null) return response
+  let size = 0
+  const counted = response.body.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        size += chunk.byteLength
+        if (size > most) controller.error(new ProviderFailure(`The provider answered with more than ${most} bytes.`, 'failed'))
+        else controller.enqueue(chunk)
+      },
+    }),
+  )
+  return new Response(counted, response)
+}

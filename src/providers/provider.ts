@@ -1,0 +1,36 @@
+/** One entry of what a model is given. */
+export type Prompt = { role: 'system' | 'user' | 'assistant'; content: string }
+
+export type ProviderRequest = { model: string; messages: readonly Prompt[] }
+
+/** Tokens as the provider counted them. Not trusted: see chat/usage.ts. */
+export type ReportedUsage = { prompt_tokens: number; completion_tokens: number }
+
+/** What arrives of a reply, in order: pieces of text, what it cost, and at last the word that it is whole. */
+export type Chunk =
+  | { type: 'text'; text: string }
+  | { type: 'usage'; usage: ReportedUsage; model?: string | undefined }
+  | { type: 'end'; model?: string | undefined }
+
+/** A server that hosts models. */
+export interface Provider {
+  /**
+   * The reply to `request`, piece by piece, or in one piece where `stream` is false. Stops asking when `signal` is aborted.
+   * Ends without `{ type: 'end' }` when the reply was cut; throws ProviderFailure when there is none.
+   */
+  reply(request: ProviderRequest, options: { stream: boolean; signal: AbortSignal }): AsyncIterable<Chunk>
+}
+
+/** The provider could not be reached, refused, or spoke nonsense. The message is for the log; it never holds the key. */
+export class ProviderFailure extends Error {
+  override readonly name = 'ProviderFailure'
+
+  constructor(
+    message: string,
+    /** `busy`: may work a little later (429, 502, 503). `failed`: will not by itself. */
+    readonly kind: 'busy' | 'failed',
+    readonly retryAfterSeconds?: number,
+  ) {
+    super(message)
+  }
+}
