@@ -30,8 +30,8 @@ export function buildApp(deps: Deps) {
 
   /** What would have been found at this path with another method, for 405. */
   function methodsAt(path: string): string[] {
-    const methods = new Set(app.routes.map(({ method }) => method))
-    return [...methods].filter((method) => method !== 'OPTIONS' && app.router.http.find(method, path) !== null).sort()
+    const here = app.routes.filter((route) => route.method !== 'OPTIONS' && fits(route.path, path))
+    return [...new Set(here.map(({ method }) => method))].sort()
   }
 
   requirePolicies(app)
@@ -39,6 +39,11 @@ export function buildApp(deps: Deps) {
 }
 
 export type App = ReturnType<typeof buildApp>
+
+const fits = (pattern: string, path: string): boolean => {
+  const [wanted, given] = [pattern.split('/'), path.replace(/\/$/, '').split('/')]
+  return wanted.length === given.length && wanted.every((part, at) => part.startsWith(':') || part === given[at])
+}
 
 /** Exactly the listed origins, and none when none is listed; never with cookies, which nothing here uses. */
 function crossOrigin(origins: readonly string[]) {

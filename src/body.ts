@@ -69,7 +69,8 @@ function unsafe(root: unknown, text: string): FieldError | undefined {
     if (typeof value !== 'object' || value === null) return undefined
     if (depth > deepest) return { in: 'body', path: '', message: `must not be nested deeper than ${deepest} levels` }
     for (const [key, inner] of Object.entries(value)) {
-      if (suspicious && (key === '__proto__' || key.includes('\0') || !key.isWellFormed())) return refuse('has a key that is not allowed')
+      if (suspicious && (key === '__proto__' || key.includes('\0') || !key.isWellFormed()))
+        return refuse('has a key that is not allowed')
       const found = walk(inner, `${path}/${key}`, depth + 1)
       if (found) return found
     }

@@ -27,7 +27,9 @@ const commands: Record<string, Command> = {
     options: { demo: { type: 'boolean', help: 'fill an empty database with demo data, and print a request to paste' } },
     run: async ({ demo }) => {
       const config = readConfig(process.env)
-      const filled = demo ? await withDatabase(async (connection) => (await fillDemo(connection.database, systemClock)) !== 'not empty') : false
+      const filled = demo
+        ? await withDatabase(async (connection) => (await fillDemo(connection.database, systemClock)) !== 'not empty')
+        : false
       const { url } = await serve(config)
       return demo ? await invitation(url, filled) : undefined
     },
@@ -39,8 +41,14 @@ const commands: Record<string, Command> = {
   },
   'tenant create': {
     about: 'Create a tenant and print its id.',
-    options: { name: { type: 'string', help: 'as people read it', required: true }, slug: { type: 'string', help: 'as commands name it', required: true } },
-    run: ({ name, slug }) => withDatabase(({ database }) => createTenant({ database, clock: systemClock }, { name: String(name), slug: String(slug) })),
+    options: {
+      name: { type: 'string', help: 'as people read it', required: true },
+      slug: { type: 'string', help: 'as commands name it', required: true },
+    },
+    run: ({ name, slug }) =>
+      withDatabase(({ database }) =>
+        createTenant({ database, clock: systemClock }, { name: String(name), slug: String(slug) }),
+      ),
   },
   'user create': {
     about: 'Create a user of a tenant and print its id.',
@@ -52,8 +60,12 @@ const commands: Record<string, Command> = {
     },
     run: (given) =>
       withDatabase(async ({ database }) => {
-        const tenant = await tenantBySlug(database, String(given['tenant']))
-        const user = { external_id: String(given['external-id']), email: String(given['email']), role: requireRole(given['role']) }
+        const tenant = await tenantBySlug(database, String(given.tenant))
+        const user = {
+          external_id: String(given['external-id']),
+          email: String(given.email),
+          role: requireRole(given.role),
+        }
         return (await createUser({ database, clock: systemClock }, tenant, user)).id
       }),
   },
@@ -62,13 +74,20 @@ const commands: Record<string, Command> = {
     options: {
       tenant: { type: 'string', help: 'slug of the tenant', required: true },
       user: { type: 'string', help: 'external id of the user', required: true },
-      role: { type: 'string', help: `${roles.join(', ')}; the lower of this and the stored role counts`, default: 'admin' },
+      role: {
+        type: 'string',
+        help: `${roles.join(', ')}; the lower of this and the stored role counts`,
+        default: 'admin',
+      },
       ttl: { type: 'string', help: `seconds, at most ${longestLifeSeconds}`, default: '3600' },
     },
     run: ({ tenant, user, role, ttl }) => {
       const lifetimeSeconds = /^\d{1,6}$/.test(String(ttl)) ? Number(ttl) : 0
-      if (lifetimeSeconds < 1 || lifetimeSeconds > longestLifeSeconds) throw new UsageError(`--ttl must be 1 to ${longestLifeSeconds} seconds`)
-      return withDatabase(async ({ database }) => token(await tenantBySlug(database, String(tenant)), String(user), requireRole(role), lifetimeSeconds))
+      if (lifetimeSeconds < 1 || lifetimeSeconds > longestLifeSeconds)
+        throw new UsageError(`--ttl must be 1 to ${longestLifeSeconds} seconds`)
+      return withDatabase(async ({ database }) =>
+        token(await tenantBySlug(database, String(tenant)), String(user), requireRole(role), lifetimeSeconds),
+      )
     },
   },
   demo: {
@@ -77,7 +96,8 @@ const commands: Record<string, Command> = {
     run: () =>
       withDatabase(async ({ database }) => {
         const summary = await fillDemo(database, systemClock)
-        if (summary === 'not empty') throw new UsageError('the database has tenants already; demo only fills an empty one')
+        if (summary === 'not empty')
+          throw new UsageError('the database has tenants already; demo only fills an empty one')
         return summary
       }),
   },
@@ -98,14 +118,16 @@ function requireRole(given: unknown): Role {
 async function token(tenant_id: string, sub: string, role: Role, lifetimeSeconds: number): Promise<string> {
   const config = readConfig(process.env)
   const secret = config.jwt.secret ?? developmentSecret(config)
-  if (secret === undefined) throw new UsageError('JWT_SECRET is not set; tokens of a key set come from whoever holds its keys')
+  if (secret === undefined)
+    throw new UsageError('JWT_SECRET is not set; tokens of a key set come from whoever holds its keys')
   return await signToken({ sub, tenant_id, role }, { ...config.jwt, secret }, systemClock, lifetimeSeconds)
 }
 
 /** What to do next, for somebody who has just started the service. */
 async function invitation(url: string, filled: boolean): Promise<string> {
   const tenant = await withDatabase(({ database }) => tenantBySlug(database, 'acme')).catch(() => undefined)
-  if (tenant === undefined) return `\n${url} is ready. The database has tenants of its own, so no demo was added; make a token with: bun run tenantry token --help\n`
+  if (tenant === undefined)
+    return `\n${url} is ready. The database has tenants of its own, so no demo was added; make a token with: bun run tenantry token --help\n`
   const bearer = await token(tenant, 'olivia', 'operator', longestLifeSeconds)
   return `
 ${filled ? 'The database was empty and has demo data now: tenants acme and globex.' : 'The demo data is there from before.'}
@@ -128,21 +150,40 @@ const usage = (name: string, { about, options }: Command) =>
   ].join('\n')
 
 const overview = () =>
-  [`tenantry ${packageJson.version}`, ...Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(14)} ${about}`), '--help after a command says more.'].join('\n')
+  [
+    `tenantry ${packageJson.version}`,
+    ...Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(14)} ${about}`),
+    '--help after a command says more.',
+  ].join('\n')
 
 async function run(words: string[]): Promise<string | undefined> {
   const name = [words.slice(0, 2).join(' '), words[0] ?? ''].find((each) => each in commands)
   const command = name === undefined ? undefined : commands[name]
   if (name === undefined || !command) {
     if (words.length === 0 || words[0] === '--help' || words[0] === 'help') return overview()
-    throw new UsageError(`there is no command "${words.slice(0, 2).filter((word) => !word.startsWith('-')).join(' ')}"; try tenantry --help`)
+    throw new UsageError(
+      `there is no command "${words
+        .slice(0, 2)
+        .filter((word) => !word.startsWith('-'))
+        .join(' ')}"; try tenantry --help`,
+    )
   }
   const rest = words.slice(name.split(' ').length)
   if (rest.includes('--help')) return usage(name, command)
-  const { values } = parseArgs({ args: rest, options: Object.fromEntries(Object.entries(command.options).map(([option, { type }]) => [option, { type }])), strict: true })
-  const given: Given = { ...Object.fromEntries(Object.entries(command.options).map(([option, { default: otherwise }]) => [option, otherwise])), ...values }
+  const { values } = parseArgs({
+    args: rest,
+    options: Object.fromEntries(Object.entries(command.options).map(([option, { type }]) => [option, { type }])),
+    strict: true,
+  })
+  const given: Given = {
+    ...Object.fromEntries(
+      Object.entries(command.options).map(([option, { default: otherwise }]) => [option, otherwise]),
+    ),
+    ...values,
+  }
   const missing = Object.keys(command.options).filter((option) => command.options[option]?.required && !given[option])
-  if (missing.length > 0) throw new UsageError(`missing ${missing.map((option) => `--${option}`).join(', ')}; try tenantry ${name} --help`)
+  if (missing.length > 0)
+    throw new UsageError(`missing ${missing.map((option) => `--${option}`).join(', ')}; try tenantry ${name} --help`)
   return await command.run(given)
 }
 
@@ -156,6 +197,7 @@ try {
 
 function explain(error: unknown): string {
   if (error instanceof ConfigError || error instanceof UsageError || error instanceof AppError) return error.message
-  if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')) return error.message.split('. ')[0] ?? ''
+  if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
+    return error.message.split('. ')[0] ?? ''
   return describe(error)
 }

@@ -37,7 +37,9 @@ type Environment = Record<string, string | undefined>
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   constructor(readonly mistakes: readonly string[]) {
-    super(`The configuration has ${mistakes.length} ${mistakes.length === 1 ? 'mistake' : 'mistakes'}:\n${mistakes.map((mistake) => `  - ${mistake}`).join('\n')}`)
+    super(
+      `The configuration has ${mistakes.length} ${mistakes.length === 1 ? 'mistake' : 'mistakes'}:\n${mistakes.map((mistake) => `  - ${mistake}`).join('\n')}`,
+    )
   }
 }
 
@@ -50,13 +52,15 @@ export function readConfig(env: Environment): Config {
   const databaseUrl = reader.databaseUrl()
   const host = reader.text('HOST') ?? '127.0.0.1'
   if (environment === 'development' && !loopback.has(host)) {
-    mistakes.push('HOST must be 127.0.0.1, ::1 or localhost while TENANTRY_ENV=development; set TENANTRY_ENV=production to listen elsewhere')
+    mistakes.push(
+      'HOST must be 127.0.0.1, ::1 or localhost while TENANTRY_ENV=development; set TENANTRY_ENV=production to listen elsewhere',
+    )
   }
 
   const secret = reader.text('JWT_SECRET')
   const jwksUrl = reader.url('JWT_JWKS_URL')
   if (secret !== undefined) mistakes.push(...weaknesses(secret))
-  else if (environment === 'production' && jwksUrl === undefined && env['JWT_JWKS_URL'] === undefined) {
+  else if (environment === 'production' && jwksUrl === undefined && env.JWT_JWKS_URL === undefined) {
     mistakes.push('JWT_SECRET is not set; give at least 32 random bytes (openssl rand -base64 48), or set JWT_JWKS_URL')
   }
 
@@ -83,8 +87,14 @@ export function readConfig(env: Environment): Config {
       apiKey: reader.text('PROVIDER_API_KEY'),
       model: model ?? 'echo',
       timeoutMs,
-      firstByteTimeoutMs: reader.integer('PROVIDER_FIRST_BYTE_TIMEOUT_MS', Math.min(timeoutMs, 60_000), { least: 1, most: 3_600_000 }),
-      idleTimeoutMs: reader.integer('PROVIDER_IDLE_TIMEOUT_MS', Math.min(timeoutMs, 30_000), { least: 1, most: 3_600_000 }),
+      firstByteTimeoutMs: reader.integer('PROVIDER_FIRST_BYTE_TIMEOUT_MS', Math.min(timeoutMs, 60_000), {
+        least: 1,
+        most: 3_600_000,
+      }),
+      idleTimeoutMs: reader.integer('PROVIDER_IDLE_TIMEOUT_MS', Math.min(timeoutMs, 30_000), {
+        least: 1,
+        most: 3_600_000,
+      }),
     },
     corsOrigins: reader.origins('CORS_ORIGINS'),
     encryptionKey: reader.key('ENCRYPTION_KEY'),
@@ -107,7 +117,10 @@ const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
 
 /** Where development keeps the secret it made: beside the database file. */
 export function developmentSecretFile(databaseUrl: string): string {
-  const file = databaseUrl.startsWith('sqlite:') && databaseUrl !== 'sqlite::memory:' ? databaseUrl.slice('sqlite:'.length) : './data/tenantry.db'
+  const file =
+    databaseUrl.startsWith('sqlite:') && databaseUrl !== 'sqlite::memory:'
+      ? databaseUrl.slice('sqlite:'.length)
+      : './data/tenantry.db'
   return `${dirname(file)}/.jwt-secret`
 }
 
@@ -116,7 +129,8 @@ const known = /change[-_ ]?me|your[-_ ]|example|secret[-_ ]?key|password|tenantr
 
 function weaknesses(secret: string): string[] {
   if (Buffer.byteLength(secret) < 32) return ['JWT_SECRET must have at least 32 bytes (openssl rand -base64 48)']
-  if (known.test(secret) || new Set(secret).size < 12) return ['JWT_SECRET is a known or guessable value; make one (openssl rand -base64 48)']
+  if (known.test(secret) || new Set(secret).size < 12)
+    return ['JWT_SECRET is a known or guessable value; make one (openssl rand -base64 48)']
   return []
 }
 
@@ -156,14 +170,21 @@ function read(env: Environment, mistakes: string[]) {
       return undefined
     },
     origins(name: string): readonly string[] {
-      const list = (text(name) ?? '').split(',').map((origin) => origin.trim()).filter(Boolean)
+      const list = (text(name) ?? '')
+        .split(',')
+        .map((origin) => origin.trim())
+        .filter(Boolean)
       const wrong = list.filter((origin) => URL.parse(origin)?.origin !== origin || !/^https?:/.test(origin))
-      if (wrong.length > 0) mistakes.push(`${name} must list exact origins such as https://app.example.com, separated by commas; no *, no path`)
+      if (wrong.length > 0)
+        mistakes.push(
+          `${name} must list exact origins such as https://app.example.com, separated by commas; no *, no path`,
+        )
       return list
     },
     key(name: string): string | undefined {
       const value = text(name)
-      if (value !== undefined && Buffer.from(value, 'base64').length !== 32) mistakes.push(`${name} must be 32 bytes in base64 (openssl rand -base64 32)`)
+      if (value !== undefined && Buffer.from(value, 'base64').length !== 32)
+        mistakes.push(`${name} must be 32 bytes in base64 (openssl rand -base64 32)`)
       return value
     },
   }

@@ -1,4 +1,4 @@
-import { type Database } from './database/database'
+import type { Database } from './database/database'
 import { conversations, messages, tenant_settings, tenants, usage_records, users } from './database/tables'
 import { type Clock, newId } from './ids'
 
@@ -29,7 +29,9 @@ export async function fillDemo(database: Database, clock: Clock): Promise<string
       { id: tenantIds.acme, slug: 'acme', name: 'Acme', ...stamps },
       { id: tenantIds.globex, slug: 'globex', name: 'Globex', ...stamps },
     ])
-    await database.insert(tenant_settings).values(Object.values(tenantIds).map((tenant_id) => ({ tenant_id, updated_at: now })))
+    await database
+      .insert(tenant_settings)
+      .values(Object.values(tenantIds).map((tenant_id) => ({ tenant_id, updated_at: now })))
 
     const members = people.map(({ tenant, ...person }) => ({
       ...person,
@@ -44,15 +46,29 @@ export async function fillDemo(database: Database, clock: Clock): Promise<string
     for (const { tenant_id, id: user_id } of members.filter(({ role }) => role !== 'viewer')) {
       for (const [title, question, answer] of talks) {
         const conversation_id = newId(clock)
-        await database.insert(conversations).values({ tenant_id, id: conversation_id, user_id, title, metadata: {}, message_count: 2, ...stamps })
+        await database
+          .insert(conversations)
+          .values({ tenant_id, id: conversation_id, user_id, title, metadata: {}, message_count: 2, ...stamps })
         const common = { tenant_id, conversation_id, status: 'complete', created_at: now } as const
         await database.insert(messages).values([
           { ...common, position: 1, id: newId(clock), role: 'user', content: question },
-          { ...common, position: 2, id: newId(clock), role: 'assistant', content: answer, model: 'echo', prompt_tokens: 9, completion_tokens: 12 },
+          {
+            ...common,
+            position: 2,
+            id: newId(clock),
+            role: 'assistant',
+            content: answer,
+            model: 'echo',
+            prompt_tokens: 9,
+            completion_tokens: 12,
+          },
         ])
       }
       // A month with busy weeks and quiet weekends, the same every time.
-      const usage = Array.from({ length: 30 }, (_, day) => ({ day, weekday: new Date(now.getTime() - day * dayMs).getUTCDay() })).flatMap(({ day, weekday }) =>
+      const usage = Array.from({ length: 30 }, (_, day) => ({
+        day,
+        weekday: new Date(now.getTime() - day * dayMs).getUTCDay(),
+      })).flatMap(({ day, weekday }) =>
         Array.from({ length: weekday === 0 || weekday === 6 ? 1 : 3 + ((day * 7) % 4) }, (_, turn) => ({
           tenant_id,
           id: newId(clock),

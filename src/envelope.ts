@@ -29,7 +29,12 @@ export function envelope({ reporter, methodsAt }: { reporter: Reporter; methodsA
     })
     .onError({ as: 'global' }, ({ error, request }) => {
       const methods = error instanceof NotFoundError ? methodsAt(pathOf(request)) : []
-      return answer(methods.length > 0 ? new AppError('invalid_request', `This address takes ${methods.join(', ')}.`, { allow: methods }) : toAppError(error), request)
+      return answer(
+        methods.length > 0
+          ? new AppError('invalid_request', `This address takes ${methods.join(', ')}.`, { allow: methods })
+          : toAppError(error),
+        request,
+      )
     })
 }
 
@@ -39,7 +44,10 @@ function open(request: Request): Envelope {
   const known = envelopes.get(request)
   if (known) return known
   const given = request.headers.get('x-request-id')
-  const fresh = { requestId: given !== null && safe.test(given) ? given : crypto.randomUUID(), startedAt: performance.now() }
+  const fresh = {
+    requestId: given !== null && safe.test(given) ? given : crypto.randomUUID(),
+    startedAt: performance.now(),
+  }
   envelopes.set(request, fresh)
   return fresh
 }

@@ -53,7 +53,11 @@ export async function serve(config: Config = readConfig(process.env)): Promise<{
   app.listen({ hostname: config.host, port: config.port })
   const server = app.server
   if (!server) throw new Error('The server did not start.')
-  reporter.info('Tenantry listens.', { url: server.url.origin, version: packageJson.version, environment: config.environment })
+  reporter.info('Tenantry listens.', {
+    url: server.url.origin,
+    version: packageJson.version,
+    environment: config.environment,
+  })
 
   const end = async (signal: string) => {
     reporter.info('Ending: no new requests, running ones may finish.', { signal, grace_ms: graceMs })

@@ -8,7 +8,12 @@ export type Page<Row> = { rows: Row[]; total: number; next: string | undefined }
 export const defaultLimit = 20
 
 /** Cuts what was read to the page: read one row more than `limit`, and it says whether there is another page. */
-export function paged<Row>(read: Row[], { limit = defaultLimit }: PageQuery, total: number, cursorOf: (row: Row) => string): Page<Row> {
+export function paged<Row>(
+  read: Row[],
+  { limit = defaultLimit }: PageQuery,
+  total: number,
+  cursorOf: (row: Row) => string,
+): Page<Row> {
   const rows = read.slice(0, limit)
   const last = rows.at(-1)
   return { rows, total, next: read.length > limit && last !== undefined ? encodeCursor(cursorOf(last)) : undefined }
@@ -19,18 +24,23 @@ const encodeCursor = (text: string): string => Buffer.from(text).toString('base6
 /** What `paged` made of a row. `accept` says whether it can have. */
 export function decodeCursor(cursor: string, accept: RegExp): string {
   const text = Buffer.from(cursor, 'base64url').toString()
-  if (!accept.test(text)) throw invalid([{ in: 'query', path: '/cursor', message: 'is not a cursor that a Link header gave' }])
+  if (!accept.test(text))
+    throw invalid([{ in: 'query', path: '/cursor', message: 'is not a cursor that a Link header gave' }])
   return text
 }
 
 /** Lists are bare arrays; their total and next page travel in headers. Whoever pages by offset is sent on by offset. */
-export function answerPage<Row>({ rows, total, next }: Page<Row>, query: PageQuery, { request, set }: { request: Request; set: { headers: Record<string, unknown> } }): Row[] {
+export function answerPage<Row>(
+  { rows, total, next }: Page<Row>,
+  query: PageQuery,
+  { request, set }: { request: Request; set: { headers: Record<string, unknown> } },
+): Row[] {
   set.headers['x-total-count'] = String(total)
   if (next !== undefined) {
     const url = new URL(request.url)
     if (query.offset === undefined) url.searchParams.set('cursor', next)
     else url.searchParams.set('offset', String(query.offset + rows.length))
-    set.headers['link'] = `<${url.pathname}${url.search}>; rel="next"`
+    set.headers.link = `<${url.pathname}${url.search}>; rel="next"`
   }
   return rows
 }

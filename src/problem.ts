@@ -60,11 +60,15 @@ export function problemResponse(error: AppError, at: { instance: string; request
 export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown
   // Elysia wraps what a body parser throws, ours included.
-  if (thrown instanceof ParseError) return thrown.cause instanceof AppError ? thrown.cause : malformed('The body could not be read.')
+  if (thrown instanceof ParseError)
+    return thrown.cause instanceof AppError ? thrown.cause : malformed('The body could not be read.')
   if (thrown instanceof NotFoundError) return new AppError('not_found', 'There is nothing at this address.')
   if (thrown instanceof ValidationError && thrown.type !== 'response') return invalid(fieldErrors(thrown))
   if (isConnectionFailure(thrown)) {
-    return new AppError('internal', 'The database does not answer; try again shortly.', { cause: thrown, retryAfterSeconds: 1 })
+    return new AppError('internal', 'The database does not answer; try again shortly.', {
+      cause: thrown,
+      retryAfterSeconds: 1,
+    })
   }
   return new AppError('internal', 'The request failed here; the request id finds it in the log.', { cause: thrown })
 }
@@ -72,7 +76,12 @@ export function toAppError(thrown: unknown): AppError {
 /** The database's own failure, wherever Drizzle wrapped it. */
 function isConnectionFailure(thrown: unknown): boolean {
   const code = databaseCode(thrown)
-  return code !== undefined && (/^(08|53|57P)/.test(code) || /^(CONNECT|CONNECTION_|ECONN)/.test(code) || /^SQLITE_(BUSY|LOCKED|FULL|READONLY|IOERR|CANTOPEN)/.test(code))
+  return (
+    code !== undefined &&
+    (/^(08|53|57P)/.test(code) ||
+      /^(CONNECT|CONNECTION_|ECONN)/.test(code) ||
+      /^SQLITE_(BUSY|LOCKED|FULL|READONLY|IOERR|CANTOPEN)/.test(code))
+  )
 }
 
 function databaseCode(thrown: unknown): string | undefined {
@@ -98,10 +107,17 @@ function fieldErrors(error: ValidationError): FieldError[] {
 
 /** TypeBox reports the value with the failure; only the rule is passed on. */
 function describe(found: object): string {
-  const { message, value, schema } = found as { message?: string; value?: unknown; schema?: { error?: unknown; anyOf?: { const?: unknown }[] } }
+  const { message, value, schema } = found as {
+    message?: string
+    value?: unknown
+    schema?: { error?: unknown; enum?: string[]; anyOf?: { type?: string }[] }
+  }
   if (typeof schema?.error === 'string') return schema.error
   if (value === undefined) return 'is required'
-  const choices = schema?.anyOf?.map((choice) => choice.const)
-  if (choices?.every((choice) => choice !== undefined)) return `must be one of ${choices.join(', ')}`
-  return (message ?? 'is not valid').replace(/^Expected \w+ to /, 'must ').replace(/^Expected /, 'must be ').replace(/^Unexpected property$/, 'is not known here')
+  if (schema?.enum) return `must be one of ${schema.enum.join(', ')}`
+  if (schema?.anyOf) return `must be ${schema.anyOf.map(({ type }) => type).join(' or ')} within its limits`
+  return (message ?? 'is not valid')
+    .replace(/^Expected \w+ to /, 'must ')
+    .replace(/^Expected /, 'must be ')
+    .replace(/^Unexpected property$/, 'is not known here')
 }

@@ -14,13 +14,19 @@ export type Reporter = {
 const weight: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3, silent: 4 }
 
 /** One line for each event: JSON in production, words in development. */
-export function lineReporter(level: LogLevel, format: 'json' | 'words', write: (line: string) => void = (line) => void process.stderr.write(line)): Reporter {
+export function lineReporter(
+  level: LogLevel,
+  format: 'json' | 'words',
+  write: (line: string) => void = (line) => void process.stderr.write(line),
+): Reporter {
   const report = (at: Exclude<LogLevel, 'silent'>, message: string, fields: Fields = {}) => {
     if (weight[at] < weight[level]) return
     const line =
       format === 'json'
         ? JSON.stringify({ time: new Date().toISOString(), level: at, message, ...fields })
-        : `${at} ${printable(message)}${Object.entries(fields).map(([name, value]) => (value === undefined ? '' : ` ${name}=${printable(String(value))}`)).join('')}`
+        : `${at} ${printable(message)}${Object.entries(fields)
+            .map(([name, value]) => (value === undefined ? '' : ` ${name}=${printable(String(value))}`))
+            .join('')}`
     write(`${line}\n`)
   }
   return {
@@ -47,4 +53,5 @@ export function describe(error: unknown): string {
 }
 
 /** The first line of the stack that is ours. */
-const place = (error: unknown) => (error instanceof Error ? /\n\s+at [^\n]*?((?:src|test)\/[^\n)]+)/.exec(error.stack ?? '')?.[1] : undefined)
+const place = (error: unknown) =>
+  error instanceof Error ? /\n\s+at [^\n]*?((?:src|test)\/[^\n)]+)/.exec(error.stack ?? '')?.[1] : undefined

@@ -8,7 +8,8 @@ export const shape = <T extends TProperties>(fields: T, options: { description?:
 export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
 /** One of a few words. */
-export const oneOf = <const T extends string>(...words: T[]) => Type.Unsafe<T>(Type.String({ enum: words, [Kind]: 'OneOf' }))
+export const oneOf = <const T extends string>(...words: T[]) =>
+  Type.Unsafe<T>(Type.String({ enum: words, [Kind]: 'OneOf' }))
 TypeRegistry.Set<{ enum: string[] }>('OneOf', (schema, value) => schema.enum.some((word) => word === value))
 
 /** A moment: a Date in the program, ISO 8601 in UTC on the wire. */
@@ -27,4 +28,6 @@ export const Page = {
 /** A path with an id in it. What is no id is simply not found, so any text passes here. */
 export const IdPath = Type.Object({ id: Type.String() })
 
-export const Metadata = Type.Record(Type.String({ maxLength: 128 }), Type.Unknown(), { description: 'Anything JSON, kept as it is given' })
+export const Metadata = Type.Record(Type.String({ maxLength: 128 }), Type.Unknown(), {
+  description: 'Anything JSON, kept as it is given',
+})

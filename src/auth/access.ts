@@ -18,9 +18,13 @@ export function access({ database, verifyToken }: { database: Database; verifyTo
   const admit = async (context: Entering, permission: Permission): Promise<void> => {
     if (context.principal) return // parse let it in already
     const claims = await verifyToken(bearerToken(context.request))
-    if (!claims) throw unauthenticated('The token is not valid, or not any more; get a new one.', { 'www-authenticate': 'Bearer error="invalid_token"' })
+    if (!claims)
+      throw unauthenticated('The token is not valid, or not any more; get a new one.', {
+        'www-authenticate': 'Bearer error="invalid_token"',
+      })
     const principal = await requirePrincipal(database, claims)
-    if (!may(principal.role, permission)) throw forbidden(`This needs the permission ${permission}, which the role ${principal.role} does not have.`)
+    if (!may(principal.role, permission))
+      throw forbidden(`This needs the permission ${permission}, which the role ${principal.role} does not have.`)
     context.principal = principal
   }
 
@@ -65,7 +69,8 @@ export function requirePolicies(app: AnyElysia): void {
 function bearerToken(request: Request): string {
   const header = request.headers.get('authorization')
   const token = header === null ? undefined : /^Bearer +([^\s,]+) *$/i.exec(header)?.[1]
-  if (token === undefined) throw unauthenticated('Send the header Authorization: Bearer <token>.', { 'www-authenticate': 'Bearer' })
+  if (token === undefined)
+    throw unauthenticated('Send the header Authorization: Bearer <token>.', { 'www-authenticate': 'Bearer' })
   return token
 }
 

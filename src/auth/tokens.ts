@@ -1,5 +1,13 @@
 import { jwt } from '@elysiajs/jwt'
-import { createRemoteJWKSet, decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyOptions, jwtVerify, SignJWT } from 'jose'
+import {
+  createRemoteJWKSet,
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+  type JWTVerifyOptions,
+  jwtVerify,
+  SignJWT,
+} from 'jose'
 import type { Config } from '../config'
 import { AppError } from '../errors'
 import { type Clock, isId } from '../ids'
@@ -33,10 +41,12 @@ export function tokenVerifier(config: Config['jwt'], clock: Clock): VerifyToken 
     // Keyed by the hash of the whole token, tenant included, so that memory holds no credential.
     const key = Bun.SHA256.hash(token, 'base64')
     const known = remembered.get(key)
-    if (known && now < known.expiresAt && now >= known.verifiedAt && now - known.verifiedAt < rememberedForMs) return known.claims
+    if (known && now < known.expiresAt && now >= known.verifiedAt && now - known.verifiedAt < rememberedForMs)
+      return known.claims
 
     const algorithm = algorithmOf(token)
-    const verify = algorithm === 'HS256' ? bySecret : algorithm === 'RS256' || algorithm === 'ES256' ? byKeySet : undefined
+    const verify =
+      algorithm === 'HS256' ? bySecret : algorithm === 'RS256' || algorithm === 'ES256' ? byKeySet : undefined
     const payload = await verify?.(token, {
       algorithms: [algorithm as string],
       audience: config.audience,
@@ -64,13 +74,24 @@ function secretVerifier(secret: string): Verify {
  * While the key set cannot be fetched, the cached keys serve until those 10 minutes are over.
  */
 function keySetVerifier(url: string): Verify {
-  const keys = createRemoteJWKSet(new URL(url), { cacheMaxAge: 600_000, cooldownDuration: 30_000, timeoutDuration: 5_000 })
+  const keys = createRemoteJWKSet(new URL(url), {
+    cacheMaxAge: 600_000,
+    cooldownDuration: 30_000,
+    timeoutDuration: 5_000,
+  })
   return async (token, options) => {
     try {
       return (await jwtVerify(token, keys, options)).payload
     } catch (error) {
-      if (error instanceof errors.JWKSTimeout || !(error instanceof errors.JOSEError) || error.message.includes('JSON Web Key Set HTTP response')) {
-        throw new AppError('internal', 'The keys that tokens are signed with cannot be fetched; try again shortly.', { cause: error, retryAfterSeconds: 5 })
+      if (
+        error instanceof errors.JWKSTimeout ||
+        !(error instanceof errors.JOSEError) ||
+        error.message.includes('JSON Web Key Set HTTP response')
+      ) {
+        throw new AppError('internal', 'The keys that tokens are signed with cannot be fetched; try again shortly.', {
+          cause: error,
+          retryAfterSeconds: 5,
+        })
       }
       return undefined
     }
@@ -86,7 +107,10 @@ function algorithmOf(token: string): string | undefined {
 }
 
 /** Undefined when a claim is of the wrong kind, or the token would live longer than a day. */
-function parseClaims({ sub, tenant_id, role, exp, iat }: JWTPayload, nowSeconds: number): { claims: Claims; expiresAt: number } | undefined {
+function parseClaims(
+  { sub, tenant_id, role, exp, iat }: JWTPayload,
+  nowSeconds: number,
+): { claims: Claims; expiresAt: number } | undefined {
   const known = roles.find((each) => each === role)
   if (typeof sub !== 'string' || sub.length === 0 || sub.length > 255) return undefined
   if (typeof tenant_id !== 'string' || !isId(tenant_id)) return undefined
@@ -97,7 +121,12 @@ function parseClaims({ sub, tenant_id, role, exp, iat }: JWTPayload, nowSeconds:
 }
 
 /** A token such as `tenantry token` prints, and tests use. */
-export function signToken(claims: Claims, { secret, issuer, audience }: Config['jwt'] & { secret: string }, clock: Clock, lifetimeSeconds: number): Promise<string> {
+export function signToken(
+  claims: Claims,
+  { secret, issuer, audience }: Config['jwt'] & { secret: string },
+  clock: Clock,
+  lifetimeSeconds: number,
+): Promise<string> {
   const now = Math.floor(clock.now().getTime() / 1000)
   const token = new SignJWT({ tenant_id: claims.tenant_id, role: claims.role })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })

@@ -17,7 +17,8 @@ const visibleAscii = /^[\x21-\x7e]{1,255}$/
 export function parseIdempotencyKey(request: Request): string | undefined {
   const key = request.headers.get('idempotency-key')
   if (key === null) return undefined
-  if (!visibleAscii.test(key)) throw invalid([{ in: 'header', path: '/idempotency-key', message: 'must be 1 to 255 visible ASCII characters' }])
+  if (!visibleAscii.test(key))
+    throw invalid([{ in: 'header', path: '/idempotency-key', message: 'must be 1 to 255 visible ASCII characters' }])
   return key
 }
 
@@ -35,7 +36,11 @@ type Deps = { database: Database; clock: Clock }
  * (draft-ietf-httpapi-idempotency-key-header). All of these belong in the caller's transaction.
  */
 export function idempotencyKeys({ database, clock }: Deps, { tenant_id, user_id }: Principal, key: string) {
-  const mine = and(eq(idempotency_keys.tenant_id, tenant_id), eq(idempotency_keys.user_id, user_id), eq(idempotency_keys.key, key))
+  const mine = and(
+    eq(idempotency_keys.tenant_id, tenant_id),
+    eq(idempotency_keys.user_id, user_id),
+    eq(idempotency_keys.key, key),
+  )
   const leaseUntil = (totalMs: number) => new Date(clock.now().getTime() + totalMs + leaseSlackMs)
 
   return {
@@ -44,7 +49,12 @@ export function idempotencyKeys({ database, clock }: Deps, { tenant_id, user_id 
       const now = clock.now()
       await database
         .delete(idempotency_keys)
-        .where(and(eq(idempotency_keys.tenant_id, tenant_id), lt(idempotency_keys.created_at, new Date(now.getTime() - keptForMs))))
+        .where(
+          and(
+            eq(idempotency_keys.tenant_id, tenant_id),
+            lt(idempotency_keys.created_at, new Date(now.getTime() - keptForMs)),
+          ),
+        )
       const [known] = await database
         .select({
           fingerprint: idempotency_keys.fingerprint,
@@ -54,19 +64,35 @@ export function idempotencyKeys({ database, clock }: Deps, { tenant_id, user_id 
           position: messages.position,
         })
         .from(idempotency_keys)
-        .innerJoin(messages, and(eq(messages.tenant_id, idempotency_keys.tenant_id), eq(messages.id, idempotency_keys.message_id)))
+        .innerJoin(
+          messages,
+          and(eq(messages.tenant_id, idempotency_keys.tenant_id), eq(messages.id, idempotency_keys.message_id)),
+        )
         .where(mine)
       if (!known) return { state: 'new' }
       if (known.fingerprint !== fingerprintOf(question)) {
-        throw invalid([{ in: 'header', path: '/idempotency-key', message: 'was used with another body; use a new key for a new request' }])
+        throw invalid([
+          {
+            in: 'header',
+            path: '/idempotency-key',
+            message: 'was used with another body; use a new key for a new request',
+          },
+        ])
       }
       if (known.response) return { state: 'answered', reply: known.response as Reply }
       if (known.locked_until > now) throw conflict('A request with this Idempotency-Key is still running; wait for it.')
-      await database.update(idempotency_keys).set({ locked_until: leaseUntil(totalMs) }).where(mine)
+      await database
+        .update(idempotency_keys)
+        .set({ locked_until: leaseUntil(totalMs) })
+        .where(mine)
       return { state: 'resumed', conversation_id: known.conversation_id, position: known.position }
     },
 
-    async begin(question: Question, totalMs: number, { conversation_id, message_id }: { conversation_id: string; message_id: string }): Promise<void> {
+    async begin(
+      question: Question,
+      totalMs: number,
+      { conversation_id, message_id }: { conversation_id: string; message_id: string },
+    ): Promise<void> {
       await database.insert(idempotency_keys).values({
         tenant_id,
         user_id,

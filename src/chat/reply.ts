@@ -54,7 +54,12 @@ const queries = oncePerDatabase((database) => ({
  * Stores the user's message: when this resolves, it is committed. With a key that was answered before, there is nothing
  * to ask and the reply of then is returned.
  */
-export async function openTurn(deps: Deps, principal: Principal, question: Question, key: string | undefined): Promise<Turn | { replayed: Reply }> {
+export async function openTurn(
+  deps: Deps,
+  principal: Principal,
+  question: Question,
+  key: string | undefined,
+): Promise<Turn | { replayed: Reply }> {
   const { database, limits } = deps
   const keys = key === undefined ? undefined : idempotencyKeys(deps, principal, key)
   const conversations = conversationStore(deps, principal)
@@ -66,12 +71,22 @@ export async function openTurn(deps: Deps, principal: Principal, question: Quest
     const [settings] = await queries(database).settings.execute({ tenant_id: principal.tenant_id })
     const resumed = standing?.state === 'resumed' ? standing : undefined
     const wanted = resumed?.conversation_id ?? question.conversation_id
-    const conversation = wanted === undefined ? await conversations.create({ title: titleOf(question.message) }) : await conversations.get(wanted)
+    const conversation =
+      wanted === undefined
+        ? await conversations.create({ title: titleOf(question.message) })
+        : await conversations.get(wanted)
     let position = resumed?.position
     if (position === undefined) {
-      const appended = await appendMessage(deps, principal, conversation.id, { role: 'user', content: question.message, status: 'complete' })
+      const appended = await appendMessage(deps, principal, conversation.id, {
+        role: 'user',
+        content: question.message,
+        status: 'complete',
+      })
       position = appended.position
-      await keys?.begin(question, limits.provider.totalMs, { conversation_id: conversation.id, message_id: appended.id })
+      await keys?.begin(question, limits.provider.totalMs, {
+        conversation_id: conversation.id,
+        message_id: appended.id,
+      })
     }
     return {
       principal,
@@ -96,7 +111,11 @@ export async function replyTo(
   const { database, provider, limits } = deps
   const { system, message } = turn.prompts
   const history = await historyBefore(database, turn.principal, turn.conversation_id, turn.position)
-  const messages: Prompt[] = [...(system ? [{ role: 'system', content: system } as const] : []), ...history, { role: 'user', content: message }]
+  const messages: Prompt[] = [
+    ...(system ? [{ role: 'system', content: system } as const] : []),
+    ...history,
+    { role: 'user', content: message },
+  ]
 
   const startedAt = performance.now()
   let text = ''
@@ -130,7 +149,12 @@ export async function replyTo(
 
 type Outcome = { text: string; model: string; status: 'complete' | 'interrupted' | 'failed'; usage: Usage | undefined }
 
-async function finish(deps: Deps, turn: Turn, { text, model, status, usage }: Outcome, latency_ms: number | undefined): Promise<Reply> {
+async function finish(
+  deps: Deps,
+  turn: Turn,
+  { text, model, status, usage }: Outcome,
+  latency_ms: number | undefined,
+): Promise<Reply> {
   const { database, clock } = deps
   const { principal, conversation_id, key } = turn
   const keys = key === undefined ? undefined : idempotencyKeys(deps, principal, key)
@@ -174,7 +198,14 @@ async function recordUsage(
   { principal: { tenant_id, user_id }, conversation_id }: Turn,
   usage: Usage & { model: string; message_id: string },
 ): Promise<void> {
-  await queries(database).recordUsage.execute({ ...usage, tenant_id, user_id, conversation_id, id: newId(clock), now: clock.now() })
+  await queries(database).recordUsage.execute({
+    ...usage,
+    tenant_id,
+    user_id,
+    conversation_id,
+    id: newId(clock),
+    now: clock.now(),
+  })
 }
 
 /** Postgres stores neither NUL nor half a surrogate pair. */

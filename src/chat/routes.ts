@@ -17,7 +17,8 @@ export const chatRoutes = (deps: Deps, access: Access) =>
 
       const waiting = new Waiting(request.signal, deps.lifetime.cutoff)
       const answer = async (onText: (text: string) => void): Promise<Reply> => {
-        if (!('replayed' in turn)) return await replyTo(deps, turn, { stream: body.stream === true, signal: waiting.signal, onText })
+        if (!('replayed' in turn))
+          return await replyTo(deps, turn, { stream: body.stream === true, signal: waiting.signal, onText })
         onText(turn.replayed.response)
         return turn.replayed
       }
@@ -36,6 +37,8 @@ export const chatRoutes = (deps: Deps, access: Access) =>
       permission: 'chat:write',
       body: Question,
       response: { 200: Type.Union([Reply, EventStream]) },
-      detail: { description: 'Send `Idempotency-Key` to be able to repeat a request: it is stored and replied to once.' },
+      detail: {
+        description: 'Send `Idempotency-Key` to be able to repeat a request: it is stored and replied to once.',
+      },
     },
   )

@@ -4,8 +4,12 @@ import { Id, shape } from '../schema'
 export const Question = shape({
   message: Type.String({ minLength: 1, maxLength: 32_000 }),
   conversation_id: Type.Optional(Type.String({ description: 'Without one, a conversation is made' })),
-  model: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: "Else the tenant's default, else the server's" })),
-  stream: Type.Optional(Type.Boolean({ description: 'Answer as text/event-stream: token events, then one done or one error' })),
+  model: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 200, description: "Else the tenant's default, else the server's" }),
+  ),
+  stream: Type.Optional(
+    Type.Boolean({ description: 'Answer as text/event-stream: token events, then one done or one error' }),
+  ),
 })
 export type Question = Static<typeof Question>
 
@@ -20,5 +24,9 @@ export const Reply = shape({
 export type Reply = Static<typeof Reply>
 
 /** The other form of the same answer. */
-export const EventStream = Type.Unsafe<Response>({ [Kind]: 'EventStream', type: 'string', description: 'text/event-stream' })
+export const EventStream = Type.Unsafe<Response>({
+  [Kind]: 'EventStream',
+  type: 'string',
+  description: 'text/event-stream',
+})
 TypeRegistry.Set('EventStream', (_schema, value) => value instanceof Response)

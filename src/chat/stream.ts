@@ -1,5 +1,5 @@
-import { describe, type Reporter } from '../reporter'
 import { toAppError } from '../problem'
+import { describe, type Reporter } from '../reporter'
 import type { Reply } from './schema'
 
 /** Comment lines keep proxies and idle timers from closing a stream whose model thinks. */
@@ -11,7 +11,12 @@ export const heartbeatMs = 15_000
  */
 export function replyStream(
   work: (onText: (text: string) => void) => Promise<Reply>,
-  { everyMs = heartbeatMs, requestId, reporter, leave }: { everyMs?: number; requestId: string; reporter: Reporter; leave: () => void },
+  {
+    everyMs = heartbeatMs,
+    requestId,
+    reporter,
+    leave,
+  }: { everyMs?: number; requestId: string; reporter: Reporter; leave: () => void },
 ): { response: Response; finished: Promise<void> } {
   const encoder = new TextEncoder()
   const finished = Promise.withResolvers<void>()
@@ -46,7 +51,11 @@ export function replyStream(
     },
   })
   const response = new Response(body, {
-    headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' },
+    headers: {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+    },
   })
   return { response, finished: finished.promise }
 }

@@ -8,7 +8,11 @@ const mostTokens = 10_000_000
 
 /** What the provider reported, if it can be true; else an estimate, so that a reply is never free by mistake. */
 export function usageOf(reported: ReportedUsage | undefined, messages: readonly Prompt[], text: string): Usage {
-  if (reported && plausible(reported.prompt_tokens) && (plausible(reported.completion_tokens) || (reported.completion_tokens === 0 && text === ''))) {
+  if (
+    reported &&
+    plausible(reported.prompt_tokens) &&
+    (plausible(reported.completion_tokens) || (reported.completion_tokens === 0 && text === ''))
+  ) {
     return { prompt_tokens: reported.prompt_tokens, completion_tokens: reported.completion_tokens, is_estimated: false }
   }
   return {

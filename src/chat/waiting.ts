@@ -31,5 +31,12 @@ export class Waiting {
   }
 }
 
-const callerLeft = new AppError('provider_unavailable', 'The reply was interrupted because nobody waits for it any longer.')
-const processEnds = new AppError('provider_unavailable', 'The reply was interrupted because the server restarts; what came of it is stored.', { retryAfterSeconds: 1 })
+const callerLeft = new AppError(
+  'provider_unavailable',
+  'The reply was interrupted because nobody waits for it any longer.',
+)
+const processEnds = new AppError(
+  'provider_unavailable',
+  'The reply was interrupted because the server restarts; what came of it is stored.',
+  { retryAfterSeconds: 1 },
+)

@@ -23,7 +23,10 @@ const given = sql.placeholder
 const queries = oncePerDatabase((database) => ({
   count: database
     .update(conversations)
-    .set({ message_count: sql`${conversations.message_count} + 1`, updated_at: sql`${sql.param(given('now'), conversations.updated_at)}` })
+    .set({
+      message_count: sql`${conversations.message_count} + 1`,
+      updated_at: sql`${sql.param(given('now'), conversations.updated_at)}`,
+    })
     .where(and(eq(conversations.tenant_id, given('tenant_id')), eq(conversations.id, given('conversation_id'))))
     .returning({ position: conversations.message_count })
     .prepare('message_count'),
@@ -87,7 +90,12 @@ export async function appendMessage(
 }
 
 /** What was said before a position, oldest first, cut to `historyBudget` from the oldest. What failed was never said. */
-export async function historyBefore(database: Database, { tenant_id }: Principal, conversation_id: string, position: number): Promise<Prompt[]> {
+export async function historyBefore(
+  database: Database,
+  { tenant_id }: Principal,
+  conversation_id: string,
+  position: number,
+): Promise<Prompt[]> {
   const newestFirst = await queries(database).before.execute({ tenant_id, conversation_id, position })
   const kept: Prompt[] = []
   let characters = 0

@@ -9,16 +9,25 @@ import { conversationStore } from './store'
 export const conversationRoutes = (deps: Deps, access: Access) =>
   new Elysia({ prefix: '/api/v1/conversations', tags: ['Conversations'] })
     .use(access)
-    .post('', async ({ principal, body, status }) => status(201, await conversationStore(deps, principal).create(body)), {
-      permission: 'conversation:write',
-      body: NewConversation,
-      response: { 201: Conversation },
-    })
-    .get('', async ({ principal, query, request, set }) => answerPage(await conversationStore(deps, principal).list(query), query, { request, set }), {
-      permission: 'conversation:read',
-      query: ConversationQuery,
-      response: { 200: Type.Array(Conversation) },
-    })
+    .post(
+      '',
+      async ({ principal, body, status }) => status(201, await conversationStore(deps, principal).create(body)),
+      {
+        permission: 'conversation:write',
+        body: NewConversation,
+        response: { 201: Conversation },
+      },
+    )
+    .get(
+      '',
+      async ({ principal, query, request, set }) =>
+        answerPage(await conversationStore(deps, principal).list(query), query, { request, set }),
+      {
+        permission: 'conversation:read',
+        query: ConversationQuery,
+        response: { 200: Type.Array(Conversation) },
+      },
+    )
     .get('/:id', ({ principal, params }) => conversationStore(deps, principal).get(params.id), {
       permission: 'conversation:read',
       params: IdPath,

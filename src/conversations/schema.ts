@@ -36,7 +36,12 @@ export type Conversation = Static<typeof Conversation>
 export const ConversationQuery = shape({
   ...Page,
   include_archived: Type.Optional(oneOf('true', 'false')),
-  q: Type.Optional(Type.String({ maxLength: 200, description: 'Words that the title or one message has; the last may be a beginning' })),
+  q: Type.Optional(
+    Type.String({
+      maxLength: 200,
+      description: 'Words that the title or one message has; the last may be a beginning',
+    }),
+  ),
 })
 export type ConversationQuery = Static<typeof ConversationQuery>
 

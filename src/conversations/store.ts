@@ -5,7 +5,14 @@ import { conversations, messages } from '../database/tables'
 import { notFound } from '../errors'
 import { type Clock, newId, parseId } from '../ids'
 import { decodeCursor, defaultLimit, type Page, paged } from '../page'
-import type { Conversation, ConversationChange, ConversationQuery, Message, MessageQuery, NewConversation } from './schema'
+import type {
+  Conversation,
+  ConversationChange,
+  ConversationQuery,
+  Message,
+  MessageQuery,
+  NewConversation,
+} from './schema'
 import { matching } from './search'
 
 const visible = {
@@ -46,7 +53,8 @@ const queries = oncePerDatabase((database) => {
       .orderBy(desc(conversations.id))
       .limit(given('limit'))
       .offset(given('offset'))
-  const counted = (condition: SQL | undefined) => database.select({ total: count() }).from(conversations).where(and(tenantIs, condition))
+  const counted = (condition: SQL | undefined) =>
+    database.select({ total: count() }).from(conversations).where(and(tenantIs, condition))
   const notArchived = eq(conversations.is_archived, false)
   return {
     one: database.select(visible).from(conversations).where(and(tenantIs, idIs)).prepare('conversation_one'),
@@ -93,7 +101,8 @@ const messageCursor = /^\d{1,9}$/
 export function conversationStore({ database, clock }: { database: Database; clock: Clock }, principal: Principal) {
   const { tenant_id, user_id } = principal
   const prepared = queries(database)
-  const mine = (id: string) => and(eq(conversations.tenant_id, tenant_id), eq(conversations.id, parseId(id, 'conversation')))
+  const mine = (id: string) =>
+    and(eq(conversations.tenant_id, tenant_id), eq(conversations.id, parseId(id, 'conversation')))
 
   const get = async (id: string): Promise<Conversation> => {
     const [found] = await prepared.one.execute({ tenant_id, id: parseId(id, 'conversation') })
@@ -120,7 +129,15 @@ export function conversationStore({ database, clock }: { database: Database; clo
     },
 
     async create({ title = null, system_prompt = null, metadata = {} }: NewConversation): Promise<Conversation> {
-      const [created] = await prepared.insert.execute({ tenant_id, user_id, id: newId(clock), title, system_prompt, metadata, now: clock.now() })
+      const [created] = await prepared.insert.execute({
+        tenant_id,
+        user_id,
+        id: newId(clock),
+        title,
+        system_prompt,
+        metadata,
+        now: clock.now(),
+      })
       if (!created) throw new Error('The insert of a conversation returned no row.')
       return created
     },
@@ -151,10 +168,17 @@ export function conversationStore({ database, clock }: { database: Database; clo
     },
   }
 
-  async function search(q: string, { before, limit, offset, all }: { before: string; limit: number; offset: number; all: boolean }) {
+  async function search(
+    q: string,
+    { before, limit, offset, all }: { before: string; limit: number; offset: number; all: boolean },
+  ) {
     const match = matching(database, principal, q)
     if (!match) return [[], []] satisfies [Conversation[], []]
-    const condition = and(eq(conversations.tenant_id, tenant_id), all ? undefined : eq(conversations.is_archived, false), match)
+    const condition = and(
+      eq(conversations.tenant_id, tenant_id),
+      all ? undefined : eq(conversations.is_archived, false),
+      match,
+    )
     return await Promise.all([
       database
         .select(visible)

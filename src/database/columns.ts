@@ -52,5 +52,18 @@ void parity
  * Tables are declared once, typed as Postgres; the running dialect supplies the builders.
  * The cast is safe because `parity` holds and the rest of the code uses only what both dialects have.
  */
-export const { table, index, unique, primaryKey, foreignKey, check, text, uuid, integer, bigint, boolean, timestamp, json } =
-  dialect === 'postgres' ? postgres : (sqlite as unknown as typeof postgres)
+export const {
+  table,
+  index,
+  unique,
+  primaryKey,
+  foreignKey,
+  check,
+  text,
+  uuid,
+  integer,
+  bigint,
+  boolean,
+  timestamp,
+  json,
+} = dialect === 'postgres' ? postgres : (sqlite as unknown as typeof postgres)

@@ -7,7 +7,10 @@ import { Scope, type Statement } from './session'
 import { openSqlite } from './sqlite'
 
 /** The part of Drizzle that both dialects have. Queries join the ambient transaction, if there is one. */
-type Queries = Pick<PostgresJsDatabase, 'select' | 'selectDistinct' | 'insert' | 'update' | 'delete' | 'with' | '$with' | '$count'>
+type Queries = Pick<
+  PostgresJsDatabase,
+  'select' | 'selectDistinct' | 'insert' | 'update' | 'delete' | 'with' | '$with' | '$count'
+>
 
 export type Database = Queries & {
   /** Runs `work` in a transaction (a savepoint inside another): kept if it resolves, undone if it rejects. */
@@ -27,7 +30,9 @@ export type ConnectOptions = { maxConnections?: number }
 
 export function connect(url: string, { maxConnections = 10 }: ConnectOptions = {}): Connection {
   if (dialectOf(url) !== dialect) {
-    throw new Error(`The tables were declared for ${dialect}: set DATABASE_URL before the program starts, not while it runs.`)
+    throw new Error(
+      `The tables were declared for ${dialect}: set DATABASE_URL before the program starts, not while it runs.`,
+    )
   }
   return dialect === 'postgres' ? connectPostgres(url, maxConnections) : connectSqlite(url)
 }
@@ -47,7 +52,9 @@ function connectPostgres(url: string, maxConnections: number): Connection {
 function connection(root: Scope, queries: Queries, close: () => Promise<void>): Connection {
   return {
     root,
-    database: Object.assign(queries, { transaction: <T>(work: () => PromiseLike<T>) => (Scope.current() ?? root).transaction(work) }),
+    database: Object.assign(queries, {
+      transaction: <T>(work: () => PromiseLike<T>) => (Scope.current() ?? root).transaction(work),
+    }),
     ping: async () => void (await (Scope.current() ?? root).run({ text: 'select 1', params: [], shape: 'arrays' })),
     [Symbol.asyncDispose]: close,
   }
@@ -64,7 +71,8 @@ const statementRunner =
 function postgresQueries(client: Sql, run: Run): Queries {
   const unsafe = (text: string, params: unknown[] = []) => ({
     // biome-ignore lint/suspicious/noThenProperty: postgres.js queries are thenables, and the driver awaits this one
-    then: (...handlers: Parameters<Promise<unknown[]>['then']>) => run({ text, params, shape: 'objects' }).then(...handlers),
+    then: (...handlers: Parameters<Promise<unknown[]>['then']>) =>
+      run({ text, params, shape: 'objects' }).then(...handlers),
     values: () => run({ text, params, shape: 'arrays' }),
   })
   return drizzlePostgres({ client: { options: client.options, unsafe } as unknown as Sql })
@@ -92,7 +100,13 @@ export function oncePerDatabase<T extends object>(make: (database: Database) => 
 /** True where a unique or primary key refused a row, in either dialect. */
 export function isUniqueViolation(thrown: unknown): boolean {
   for (let error = thrown; error instanceof Error; error = error.cause) {
-    if ('code' in error && (error.code === '23505' || error.code === 'SQLITE_CONSTRAINT_UNIQUE' || error.code === 'SQLITE_CONSTRAINT_PRIMARYKEY')) return true
+    if (
+      'code' in error &&
+      (error.code === '23505' ||
+        error.code === 'SQLITE_CONSTRAINT_UNIQUE' ||
+        error.code === 'SQLITE_CONSTRAINT_PRIMARYKEY')
+    )
+      return true
   }
   return false
 }

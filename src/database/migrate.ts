@@ -30,7 +30,10 @@ export async function migrate(root: Scope, steps: readonly Migration[] = migrati
       }
       if (dialect === 'sqlite') {
         const broken = await session.run(raw('pragma foreign_key_check'))
-        if (broken.length > 0) throw new Error(`The migration would leave ${broken.length} rows with broken foreign keys; nothing was changed.`)
+        if (broken.length > 0)
+          throw new Error(
+            `The migration would leave ${broken.length} rows with broken foreign keys; nothing was changed.`,
+          )
       }
       return pending.map(({ tag }) => tag)
     })

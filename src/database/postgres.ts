@@ -2,7 +2,10 @@ import postgres, { type Sql, type TransactionSql } from 'postgres'
 import type { Session, Statement } from './session'
 
 /** Opens `postgres://...`. `?socket=/folder` connects through a Unix socket, which postgres.js has no URL form for. */
-export function openPostgres(url: string, options: postgres.Options<Record<string, never>> = {}): { session: Session; client: Sql; close(): Promise<void> } {
+export function openPostgres(
+  url: string,
+  options: postgres.Options<Record<string, never>> = {},
+): { session: Session; client: Sql; close(): Promise<void> } {
   const address = new URL(url)
   const socket = address.searchParams.get('socket')
   address.searchParams.delete('socket')

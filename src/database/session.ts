@@ -132,7 +132,8 @@ export class Scope {
 async function within(ms: number, turn: Promise<unknown>): Promise<void> {
   const late = Promise.withResolvers<never>()
   const timer = setTimeout(
-    () => late.reject(new Error(`Waited ${ms} ms for a transaction: does it await something that was started outside it?`)),
+    () =>
+      late.reject(new Error(`Waited ${ms} ms for a transaction: does it await something that was started outside it?`)),
     ms,
   )
   try {

@@ -1,5 +1,19 @@
 import { sql } from 'drizzle-orm'
-import { bigint, boolean, check, foreignKey, index, integer, json, primaryKey, table, text, timestamp, unique, uuid } from './columns'
+import {
+  bigint,
+  boolean,
+  check,
+  foreignKey,
+  index,
+  integer,
+  json,
+  primaryKey,
+  table,
+  text,
+  timestamp,
+  unique,
+  uuid,
+} from './columns'
 
 /** Every table of a tenant leads its keys with this column; the composite keys below make a foreign row impossible. */
 const tenant_id = () =>
@@ -16,18 +30,15 @@ export const tenants = table('tenants', {
   updated_at: timestamp().notNull(),
 })
 
-export const tenant_settings = table(
-  'tenant_settings',
-  {
-    tenant_id: tenant_id().primaryKey(),
-    default_model: text(),
-    system_prompt: text(),
-    monthly_token_quota: bigint(),
-    requests_per_minute: integer(),
-    retention_days: integer(),
-    updated_at: timestamp().notNull(),
-  },
-)
+export const tenant_settings = table('tenant_settings', {
+  tenant_id: tenant_id().primaryKey(),
+  default_model: text(),
+  system_prompt: text(),
+  monthly_token_quota: bigint(),
+  requests_per_minute: integer(),
+  retention_days: integer(),
+  updated_at: timestamp().notNull(),
+})
 
 export const users = table(
   'users',

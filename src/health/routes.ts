@@ -13,7 +13,11 @@ const patienceMs = 1000
 /** Alive says that the process runs and never touches the database; ready says that requests can be served now. */
 export const healthRoutes = ({ ping, lifetime, version }: Deps, access: Access) => {
   const startedAt = performance.now()
-  const healthy = () => ({ status: 'healthy' as const, version, uptime_seconds: Math.floor((performance.now() - startedAt) / 1000) })
+  const healthy = () => ({
+    status: 'healthy' as const,
+    version,
+    uptime_seconds: Math.floor((performance.now() - startedAt) / 1000),
+  })
 
   return new Elysia({ prefix: '/health', tags: ['Health'] })
     .use(access)

@@ -18,23 +18,39 @@ const problem = {
       type: 'array',
       items: {
         type: 'object',
-        properties: { in: { enum: ['body', 'query', 'path', 'header'] }, path: { type: 'string' }, message: { type: 'string' } },
+        properties: {
+          in: { enum: ['body', 'query', 'path', 'header'] },
+          path: { type: 'string' },
+          message: { type: 'string' },
+        },
       },
     },
   },
 }
 
-type Operation = { responses?: Record<string, unknown>; parameters?: { name: string; in: string; required?: boolean; schema?: Choice }[] }
+type Operation = {
+  responses?: Record<string, unknown>
+  parameters?: { name: string; in: string; required?: boolean; schema?: Choice }[]
+}
 type Choice = { anyOf?: { type?: string; format?: string }[] }
 
 /** The OpenAPI 3.1 description of the app, made from the schemas of its routes. */
 export function openapiDocument(app: AnyElysia, version: string) {
-  const { paths, components } = toOpenAPISchema(app, { methods: ['options'], paths: [/^\/openapi/] }, undefined, undefined, '3.1.2')
+  const { paths, components } = toOpenAPISchema(
+    app,
+    { methods: ['options'], paths: [/^\/openapi/] },
+    undefined,
+    undefined,
+    '3.1.2',
+  )
   for (const path of Object.values(paths as Record<string, Record<string, Operation>>)) {
     for (const operation of Object.values(path)) {
       operation.responses = {
         ...operation.responses,
-        default: { description: 'A problem (RFC 9457)', content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } },
+        default: {
+          description: 'A problem (RFC 9457)',
+          content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+        },
       }
       for (const parameter of operation.parameters ?? []) {
         // Elysia's query numbers are "a number, or text that is one"; for a reader they are numbers, and a default makes them optional.

@@ -1,6 +1,6 @@
 import { type AnyElysia, Elysia } from 'elysia'
-import bundle from 'swagger-ui-dist/swagger-ui-bundle.js' with { type: 'file' }
 import style from 'swagger-ui-dist/swagger-ui.css' with { type: 'file' }
+import bundle from 'swagger-ui-dist/swagger-ui-bundle.js' with { type: 'file' }
 import type { Access, Deps } from '../deps'
 import { openapiDocument } from './document'
 
@@ -23,11 +23,15 @@ const page = `<!doctype html>
 const start = `SwaggerUIBundle({ url: '/openapi/json', dom_id: '#api', validatorUrl: null, deepLinking: true })\n`
 
 /** Everything comes from here, so the page works without a network and nothing else may be loaded. */
-const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+const policy =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-const text = (body: string, type: string) => new Response(body, { headers: { 'content-type': `${type}; charset=utf-8`, 'content-security-policy': policy } })
+const text = (body: string, type: string) =>
+  new Response(body, { headers: { 'content-type': `${type}; charset=utf-8`, 'content-security-policy': policy } })
 const file = (path: string, type: string) =>
-  new Response(Bun.file(path), { headers: { 'content-type': `${type}; charset=utf-8`, 'cache-control': 'public, max-age=86400' } })
+  new Response(Bun.file(path), {
+    headers: { 'content-type': `${type}; charset=utf-8`, 'cache-control': 'public, max-age=86400' },
+  })
 
 /** The API's description, and a page to read and try it. */
 export const openapiRoutes = ({ version }: Deps, access: Access, app: () => AnyElysia) => {

@@ -23,7 +23,11 @@ type Asking = { stream: boolean; signal: AbortSignal; limits: ProviderLimits }
  * Asks within limits, and once more if the provider was busy and had not begun. The last chunk is always `end`:
  * a reply that was cut throws, as does one that is too long or too slow. Throws AppError, or the signal's reason.
  */
-export async function* ask(provider: Provider, request: ProviderRequest, { stream, signal, limits }: Asking): AsyncGenerator<Chunk> {
+export async function* ask(
+  provider: Provider,
+  request: ProviderRequest,
+  { stream, signal, limits }: Asking,
+): AsyncGenerator<Chunk> {
   const deadline = performance.now() + limits.totalMs
   for (let attempt = 1; ; attempt++) {
     let begun = false
@@ -44,7 +48,11 @@ export async function* ask(provider: Provider, request: ProviderRequest, { strea
 }
 
 /** One attempt. Whatever ends it, the provider stops working. */
-async function* attend(provider: Provider, request: ProviderRequest, { stream, signal, limits, deadline }: Asking & { deadline: number }): AsyncGenerator<Chunk> {
+async function* attend(
+  provider: Provider,
+  request: ProviderRequest,
+  { stream, signal, limits, deadline }: Asking & { deadline: number },
+): AsyncGenerator<Chunk> {
   const stop = new AbortController()
   const leave = () => stop.abort(signal.reason)
   signal.throwIfAborted()
@@ -53,11 +61,15 @@ async function* attend(provider: Provider, request: ProviderRequest, { stream, s
   try {
     let length = 0
     for (let first = true; ; first = false) {
-      const patienceMs = Math.min(deadline - performance.now(), !stream ? limits.totalMs : first ? limits.firstByteMs : limits.idleMs)
+      const patienceMs = Math.min(
+        deadline - performance.now(),
+        !stream ? limits.totalMs : first ? limits.firstByteMs : limits.idleMs,
+      )
       const { value, done } = await within(patienceMs, chunks.next(), signal)
       if (done) throw new ProviderFailure('The reply was cut before its end.', 'failed')
       if (value.type === 'text') length += value.text.length
-      if (length > limits.longestReply) throw new ProviderFailure(`The reply is longer than ${limits.longestReply} characters.`, 'failed')
+      if (length > limits.longestReply)
+        throw new ProviderFailure(`The reply is longer than ${limits.longestReply} characters.`, 'failed')
       yield value
       if (value.type === 'end') return
     }
@@ -73,7 +85,10 @@ async function* attend(provider: Provider, request: ProviderRequest, { stream, s
 async function within<T>(ms: number, next: Promise<T>, signal: AbortSignal): Promise<T> {
   const ended = Promise.withResolvers<never>()
   const leave = () => ended.reject(signal.reason)
-  const timer = setTimeout(() => ended.reject(new AppError('provider_timeout', 'The model did not reply in time; try again.')), Math.max(0, ms))
+  const timer = setTimeout(
+    () => ended.reject(new AppError('provider_timeout', 'The model did not reply in time; try again.')),
+    Math.max(0, ms),
+  )
   signal.addEventListener('abort', leave, { once: true })
   next.catch(() => {}) // what loses the race may fail later, when nobody listens
   try {

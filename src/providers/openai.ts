@@ -36,7 +36,8 @@ export function openaiProvider({ baseUrl, apiKey, largestAnswer = 8 * 1024 * 102
     for await (const chunk of chunks) {
       model = wordOf(chunk.model) ?? model
       const choice = chunk.choices?.[0]
-      if (typeof choice?.delta?.content === 'string' && choice.delta.content !== '') yield { type: 'text', text: choice.delta.content }
+      if (typeof choice?.delta?.content === 'string' && choice.delta.content !== '')
+        yield { type: 'text', text: choice.delta.content }
       if (chunk.usage) yield { type: 'usage', usage: usageOf(chunk.usage), model }
       finished ||= typeof choice?.finish_reason === 'string'
     }
@@ -44,9 +45,13 @@ export function openaiProvider({ baseUrl, apiKey, largestAnswer = 8 * 1024 * 102
   }
 
   async function* whole(request: Parameters<Provider['reply']>[0], signal: AbortSignal): AsyncGenerator<Chunk> {
-    const completion = await client.chat.completions.create({ model: request.model, messages: [...request.messages] }, { signal })
+    const completion = await client.chat.completions.create(
+      { model: request.model, messages: [...request.messages] },
+      { signal },
+    )
     const content = completion?.choices?.[0]?.message?.content
-    if (typeof content !== 'string') throw new ProviderFailure('The provider answered with something that is no chat completion.', 'failed')
+    if (typeof content !== 'string')
+      throw new ProviderFailure('The provider answered with something that is no chat completion.', 'failed')
     const model = wordOf(completion.model)
     yield { type: 'text', text: content }
     if (completion.usage) yield { type: 'usage', usage: usageOf(completion.usage), model }
@@ -65,7 +70,8 @@ export function openaiProvider({ baseUrl, apiKey, largestAnswer = 8 * 1024 * 102
   }
 }
 
-const wordOf = (model: unknown) => (typeof model === 'string' && model !== '' && model.length <= 200 ? model : undefined)
+const wordOf = (model: unknown) =>
+  typeof model === 'string' && model !== '' && model.length <= 200 ? model : undefined
 
 const usageOf = (usage: { prompt_tokens?: unknown; completion_tokens?: unknown }): ReportedUsage => ({
   prompt_tokens: typeof usage.prompt_tokens === 'number' ? usage.prompt_tokens : Number.NaN,
@@ -76,9 +82,14 @@ const usageOf = (usage: { prompt_tokens?: unknown; completion_tokens?: unknown }
 function failureOf(error: unknown): ProviderFailure {
   if (error instanceof ProviderFailure) return error
   if (error instanceof APIConnectionError) return new ProviderFailure('The provider could not be reached.', 'failed')
-  if (!(error instanceof APIError) || typeof error.status !== 'number') return new ProviderFailure('The provider answered with something that cannot be read.', 'failed')
+  if (!(error instanceof APIError) || typeof error.status !== 'number')
+    return new ProviderFailure('The provider answered with something that cannot be read.', 'failed')
   const busy = error.status === 429 || error.status === 502 || error.status === 503
-  return new ProviderFailure(`The provider answered with status ${error.status}.`, busy ? 'busy' : 'failed', retryAfter(error.headers))
+  return new ProviderFailure(
+    `The provider answered with status ${error.status}.`,
+    busy ? 'busy' : 'failed',
+    retryAfter(error.headers),
+  )
 }
 
 /** RFC 9110, 10.2.3: seconds or a date. */
@@ -97,7 +108,8 @@ function bounded(response: Response, most: number): Response {
     new TransformStream<Uint8Array, Uint8Array>({
       transform(chunk, controller) {
         size += chunk.byteLength
-        if (size > most) controller.error(new ProviderFailure(`The provider answered with more than ${most} bytes.`, 'failed'))
+        if (size > most)
+          controller.error(new ProviderFailure(`The provider answered with more than ${most} bytes.`, 'failed'))
         else controller.enqueue(chunk)
       },
     }),

@@ -11,8 +11,15 @@ type Deps = { database: Database; clock: Clock }
 const slugs = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 
 /** A tenant with empty settings; returns its id. For the command line. Throws conflict when the slug is taken. */
-export async function createTenant({ database, clock }: Deps, { name, slug }: { name: string; slug: string }): Promise<string> {
-  if (!slugs.test(slug)) throw new AppError('invalid_request', 'A slug has 1 to 63 lower-case letters, digits and hyphens, with no hyphen at either end.')
+export async function createTenant(
+  { database, clock }: Deps,
+  { name, slug }: { name: string; slug: string },
+): Promise<string> {
+  if (!slugs.test(slug))
+    throw new AppError(
+      'invalid_request',
+      'A slug has 1 to 63 lower-case letters, digits and hyphens, with no hyphen at either end.',
+    )
   const now = clock.now()
   const id = newId(clock)
   try {

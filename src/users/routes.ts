@@ -19,11 +19,16 @@ export const userRoutes = (deps: Deps, access: Access) =>
       body: NewUser,
       response: { 201: User },
     })
-    .get('', async ({ principal, query, request, set }) => answerPage(await userStore(deps, principal).list(query), query, { request, set }), {
-      permission: 'user:manage',
-      query: UserQuery,
-      response: { 200: Type.Array(User) },
-    })
+    .get(
+      '',
+      async ({ principal, query, request, set }) =>
+        answerPage(await userStore(deps, principal).list(query), query, { request, set }),
+      {
+        permission: 'user:manage',
+        query: UserQuery,
+        response: { 200: Type.Array(User) },
+      },
+    )
     .get('/:id', ({ principal, params }) => userStore(deps, principal).get(params.id), {
       permission: 'user:manage',
       params: IdPath,
@@ -41,5 +46,9 @@ export const userRoutes = (deps: Deps, access: Access) =>
         await userStore(deps, principal).deactivate(params.id)
         set.status = 204
       },
-      { permission: 'user:manage', params: IdPath, detail: { description: 'Deactivates: the user can do nothing more, and what it did stays.' } },
+      {
+        permission: 'user:manage',
+        params: IdPath,
+        detail: { description: 'Deactivates: the user can do nothing more, and what it did stays.' },
+      },
     )

@@ -4,7 +4,10 @@ import { Id, nullable, oneOf, Page, shape, Timestamp } from '../schema'
 const Role = oneOf('viewer', 'operator', 'admin')
 const DisplayName = Type.String({ minLength: 1, maxLength: 200 })
 /** Something before an @ and something after it; whether it arrives, only a mail can tell. */
-const Email = Type.String({ pattern: '^[^@\\s\\u0000-\\u001f]{1,64}@[^@\\s\\u0000-\\u001f]{1,190}$', error: 'must be an e-mail address' })
+const Email = Type.String({
+  pattern: '^[^@\\s\\u0000-\\u001f]{1,64}@[^@\\s\\u0000-\\u001f]{1,190}$',
+  error: 'must be an e-mail address',
+})
 
 export const NewUser = shape({
   email: Email,

@@ -23,12 +23,24 @@ const visible = {
 type Deps = { database: Database; clock: Clock }
 
 /** A user of a tenant; also for the command line, which has no principal. Throws conflict when a name is taken. */
-export async function createUser({ database, clock }: Deps, tenant_id: string, { display_name = null, email, ...user }: NewUser): Promise<User> {
+export async function createUser(
+  { database, clock }: Deps,
+  tenant_id: string,
+  { display_name = null, email, ...user }: NewUser,
+): Promise<User> {
   const now = clock.now()
   try {
     const [created] = await database
       .insert(users)
-      .values({ ...user, tenant_id, id: newId(clock), email: email.toLowerCase(), display_name, created_at: now, updated_at: now })
+      .values({
+        ...user,
+        tenant_id,
+        id: newId(clock),
+        email: email.toLowerCase(),
+        display_name,
+        created_at: now,
+        updated_at: now,
+      })
       .returning(visible)
     if (!created) throw new Error('The insert of a user returned no row.')
     return created
@@ -70,7 +82,12 @@ export function userStore(deps: Deps, { tenant_id, user_id, role }: Principal) {
 
   /** A tenant that nobody can manage would need the operator of the machine. */
   const requireAnotherAdmin = async (id: string): Promise<void> => {
-    const others = and(eq(users.tenant_id, tenant_id), eq(users.role, 'admin'), eq(users.is_active, true), ne(users.id, id))
+    const others = and(
+      eq(users.tenant_id, tenant_id),
+      eq(users.role, 'admin'),
+      eq(users.is_active, true),
+      ne(users.id, id),
+    )
     const [counted] = await database.select({ total: count() }).from(users).where(others)
     if (!counted?.total) throw conflict('This is the last active admin of the tenant; make another user admin first.')
   }

