@@ -7,7 +7,10 @@ export PATH := $(CURDIR)/.bun/node_modules/.bin:$(PATH)
 TASKS := dev start check lint types format generate migrate bench ci image \
 	test test-unit test-integration test-integration-sqlite test-integration-postgres test-cov test-watch
 
-.PHONY: install $(TASKS)
+.PHONY: help install $(TASKS)
+
+help:
+	@echo "make dev | test | check, and: $(TASKS)"
 
 install: $(BUN)
 	@$(BUN) install --frozen-lockfile --silent

@@ -14,7 +14,7 @@ for (const [dialect, url] of [
     cpSync(kept, copy, { recursive: true })
     const before = readdirSync(copy).length
     const args = ['generate', `--dialect=${dialect}`, '--schema=./src/database/tables.ts', `--out=./${copy}`]
-    const run = Bun.spawnSync(['bun', '--bun', join('node_modules', '.bin', 'drizzle-kit'), ...args], {
+    const run = Bun.spawnSync([process.execPath, '--bun', join('node_modules', '.bin', 'drizzle-kit'), ...args], {
       env: { ...process.env, DATABASE_URL: url },
     })
     if (run.exitCode !== 0) throw new Error(`drizzle-kit failed for ${dialect}: ${run.stderr}${run.stdout}`)

@@ -12,10 +12,13 @@ let failed = false
 for (const [name, url] of Object.entries(backends)) {
   console.log(`\n${name}`)
   const report = join(folder, `${name}.xml`)
-  const run = Bun.spawn(['bun', 'test', '--reporter=junit', `--reporter-outfile=${report}`, ...process.argv.slice(2)], {
-    env: { ...process.env, TESTING_DATABASE_URL: url },
-    stdio: ['ignore', 'inherit', 'inherit'],
-  })
+  const run = Bun.spawn(
+    [process.execPath, 'test', '--reporter=junit', `--reporter-outfile=${report}`, ...process.argv.slice(2)],
+    {
+      env: { ...process.env, TESTING_DATABASE_URL: url },
+      stdio: ['ignore', 'inherit', 'inherit'],
+    },
+  )
   failed = (await run.exited) !== 0 || failed
   const counted = /<testsuites[^>]*\btests="(\d+)"[^>]*\bfailures="(\d+)"[^>]*\bskipped="(\d+)"/.exec(
     readFileSync(report, 'utf8'),
