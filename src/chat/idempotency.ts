@@ -80,7 +80,7 @@ export function idempotencyKeys({ database, clock }: Deps, { tenant_id, user_id 
         ])
       }
       if (known.response) return { state: 'answered', reply: known.response as Reply }
-      if (known.locked_until > now) throw conflict('A request with this Idempotency-Key is still running; wait for it.')
+      if (known.locked_until > now) throw stillRunning()
       await database
         .update(idempotency_keys)
         .set({ locked_until: leaseUntil(totalMs) })
@@ -93,16 +93,22 @@ export function idempotencyKeys({ database, clock }: Deps, { tenant_id, user_id 
       totalMs: number,
       { conversation_id, message_id }: { conversation_id: string; message_id: string },
     ): Promise<void> {
-      await database.insert(idempotency_keys).values({
-        tenant_id,
-        user_id,
-        key,
-        fingerprint: fingerprintOf(question),
-        conversation_id,
-        message_id,
-        locked_until: leaseUntil(totalMs),
-        created_at: clock.now(),
-      })
+      const begun = await database
+        .insert(idempotency_keys)
+        .values({
+          tenant_id,
+          user_id,
+          key,
+          fingerprint: fingerprintOf(question),
+          conversation_id,
+          message_id,
+          locked_until: leaseUntil(totalMs),
+          created_at: clock.now(),
+        })
+        // Another process may have been faster since `claim` looked: its request is the one that runs.
+        .onConflictDoNothing()
+        .returning({ key: idempotency_keys.key })
+      if (begun.length === 0) throw stillRunning()
     },
 
     /** From now on the key answers with this. */
@@ -116,6 +122,8 @@ export function idempotencyKeys({ database, clock }: Deps, { tenant_id, user_id 
     },
   }
 }
+
+const stillRunning = () => conflict('A request with this Idempotency-Key is still running; wait for it.')
 
 /** `stream` is how the answer travels, not what was asked. */
 const fingerprintOf = ({ message, conversation_id, model }: Question): string =>
