@@ -38,6 +38,7 @@ export const chatRoutes = (deps: Deps, access: Access) =>
       body: Question,
       response: { 200: Type.Union([Reply, EventStream]) },
       detail: {
+        summary: 'Send a message and get a reply, whole or streamed',
         description: 'Send `Idempotency-Key` to be able to repeat a request: it is stored and replied to once.',
       },
     },

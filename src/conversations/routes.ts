@@ -14,8 +14,10 @@ export const conversationRoutes = (deps: Deps, access: Access) =>
       async ({ principal, body, status }) => status(201, await conversationStore(deps, principal).create(body)),
       {
         permission: 'conversation:write',
+        detail: { summary: 'Create a conversation' },
         body: NewConversation,
         response: { 201: Conversation },
+        detail: { summary: 'Create a conversation' },
       },
     )
     .get(
@@ -24,20 +26,26 @@ export const conversationRoutes = (deps: Deps, access: Access) =>
         answerPage(await conversationStore(deps, principal).list(query), query, { request, set }),
       {
         permission: 'conversation:read',
+        detail: { summary: 'List conversations, newest first' },
         query: ConversationQuery,
         response: { 200: Type.Array(Conversation) },
+        detail: { summary: 'List conversations, newest first' },
       },
     )
     .get('/:id', ({ principal, params }) => conversationStore(deps, principal).get(params.id), {
       permission: 'conversation:read',
+      detail: { summary: 'Get a conversation' },
       params: IdPath,
       response: { 200: Conversation },
+      detail: { summary: 'Get a conversation' },
     })
     .patch('/:id', ({ principal, params, body }) => conversationStore(deps, principal).update(params.id, body), {
       permission: 'conversation:write',
+      detail: { summary: 'Change a conversation' },
       params: IdPath,
       body: ConversationChange,
       response: { 200: Conversation },
+      detail: { summary: 'Change a conversation' },
     })
     .delete(
       '/:id',
@@ -45,7 +53,11 @@ export const conversationRoutes = (deps: Deps, access: Access) =>
         await conversationStore(deps, principal).remove(params.id)
         set.status = 204
       },
-      { permission: 'conversation:delete', params: IdPath },
+      {
+        permission: 'conversation:delete',
+        detail: { summary: 'Delete a conversation and its messages' },
+        params: IdPath,
+      },
     )
     .get(
       '/:id/messages',
@@ -53,8 +65,10 @@ export const conversationRoutes = (deps: Deps, access: Access) =>
         answerPage(await conversationStore(deps, principal).messages(params.id, query), query, { request, set }),
       {
         permission: 'conversation:read',
+        detail: { summary: 'List messages, oldest first' },
         params: IdPath,
         query: MessageQuery,
         response: { 200: Type.Array(Message) },
+        detail: { summary: 'List messages, oldest first' },
       },
     )

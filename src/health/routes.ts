@@ -21,15 +21,23 @@ export const healthRoutes = ({ ping, lifetime, version }: Deps, access: Access) 
 
   return new Elysia({ prefix: '/health', tags: ['Health'] })
     .use(access)
-    .get('', healthy, { public: true, response: { 200: Health } })
-    .get('/live', healthy, { public: true, response: { 200: Health } })
+    .get('', healthy, { public: true, response: { 200: Health }, detail: { summary: 'Whether the process runs' } })
+    .get('/live', healthy, {
+      public: true,
+      response: { 200: Health },
+      detail: { summary: 'The same, by the name that orchestrators use' },
+    })
     .get(
       '/ready',
       async ({ status }) => {
         const ready = !lifetime.draining && (await answers(ping))
         return ready ? { status: 'ready' as const } : status(503, { status: 'not_ready' as const })
       },
-      { public: true, response: { 200: Ready, 503: NotReady } },
+      {
+        public: true,
+        response: { 200: Ready, 503: NotReady },
+        detail: { summary: 'Whether requests can be served now' },
+      },
     )
 }
 

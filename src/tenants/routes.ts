@@ -9,9 +9,11 @@ export const tenantRoutes = (deps: Deps, access: Access) =>
     .get('', ({ principal }) => tenantSettings(deps, principal).get(), {
       permission: 'tenant:manage',
       response: { 200: TenantSettings },
+      detail: { summary: 'Get the settings of the tenant' },
     })
     .patch('', ({ principal, body }) => tenantSettings(deps, principal).change(body), {
       permission: 'tenant:manage',
       body: TenantSettingsChange,
       response: { 200: TenantSettings },
+      detail: { summary: 'Change the settings of the tenant' },
     })

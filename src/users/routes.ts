@@ -9,7 +9,11 @@ import { userStore } from './store'
 export const meRoutes = (deps: Deps, access: Access) =>
   new Elysia({ prefix: '/api/v1/me', tags: ['Users'] })
     .use(access)
-    .get('', ({ principal }) => userStore(deps, principal).me(), { permission: 'self:read', response: { 200: Me } })
+    .get('', ({ principal }) => userStore(deps, principal).me(), {
+      permission: 'self:read',
+      response: { 200: Me },
+      detail: { summary: 'Who the caller is and what it may do' },
+    })
 
 export const userRoutes = (deps: Deps, access: Access) =>
   new Elysia({ prefix: '/api/v1/admin/users', tags: ['Users'] })
@@ -18,6 +22,7 @@ export const userRoutes = (deps: Deps, access: Access) =>
       permission: 'user:manage',
       body: NewUser,
       response: { 201: User },
+      detail: { summary: 'Create a user' },
     })
     .get(
       '',
@@ -27,18 +32,21 @@ export const userRoutes = (deps: Deps, access: Access) =>
         permission: 'user:manage',
         query: UserQuery,
         response: { 200: Type.Array(User) },
+        detail: { summary: 'List users, newest first' },
       },
     )
     .get('/:id', ({ principal, params }) => userStore(deps, principal).get(params.id), {
       permission: 'user:manage',
       params: IdPath,
       response: { 200: User },
+      detail: { summary: 'Get a user' },
     })
     .patch('/:id', ({ principal, params, body }) => userStore(deps, principal).change(params.id, body), {
       permission: 'user:manage',
       params: IdPath,
       body: UserChange,
       response: { 200: User },
+      detail: { summary: 'Change a user' },
     })
     .delete(
       '/:id',
@@ -49,6 +57,7 @@ export const userRoutes = (deps: Deps, access: Access) =>
       {
         permission: 'user:manage',
         params: IdPath,
-        detail: { description: 'Deactivates: the user can do nothing more, and what it did stays.' },
+        response: { 204: Type.Void() },
+        detail: { summary: 'Deactivate a user', description: 'It can do nothing more, and what it did stays.' },
       },
     )
