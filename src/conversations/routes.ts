@@ -14,7 +14,6 @@ export const conversationRoutes = (deps: Deps, access: Access) =>
       async ({ principal, body, status }) => status(201, await conversationStore(deps, principal).create(body)),
       {
         permission: 'conversation:write',
-        detail: { summary: 'Create a conversation' },
         body: NewConversation,
         response: { 201: Conversation },
         detail: { summary: 'Create a conversation' },
@@ -26,7 +25,6 @@ export const conversationRoutes = (deps: Deps, access: Access) =>
         answerPage(await conversationStore(deps, principal).list(query), query, { request, set }),
       {
         permission: 'conversation:read',
-        detail: { summary: 'List conversations, newest first' },
         query: ConversationQuery,
         response: { 200: Type.Array(Conversation) },
         detail: { summary: 'List conversations, newest first' },
@@ -34,14 +32,12 @@ export const conversationRoutes = (deps: Deps, access: Access) =>
     )
     .get('/:id', ({ principal, params }) => conversationStore(deps, principal).get(params.id), {
       permission: 'conversation:read',
-      detail: { summary: 'Get a conversation' },
       params: IdPath,
       response: { 200: Conversation },
       detail: { summary: 'Get a conversation' },
     })
     .patch('/:id', ({ principal, params, body }) => conversationStore(deps, principal).update(params.id, body), {
       permission: 'conversation:write',
-      detail: { summary: 'Change a conversation' },
       params: IdPath,
       body: ConversationChange,
       response: { 200: Conversation },
@@ -65,7 +61,6 @@ export const conversationRoutes = (deps: Deps, access: Access) =>
         answerPage(await conversationStore(deps, principal).messages(params.id, query), query, { request, set }),
       {
         permission: 'conversation:read',
-        detail: { summary: 'List messages, oldest first' },
         params: IdPath,
         query: MessageQuery,
         response: { 200: Type.Array(Message) },
