@@ -42,7 +42,10 @@ export type App = ReturnType<typeof buildApp>
 
 const fits = (pattern: string, path: string): boolean => {
   const [wanted, given] = [pattern.split('/'), path.replace(/\/$/, '').split('/')]
-  return wanted.length === given.length && wanted.every((part, at) => part.startsWith(':') || part === given[at])
+  return (
+    wanted.length === given.length &&
+    wanted.every((part, at) => part === given[at] || (part.startsWith(':') && given[at] !== ''))
+  )
 }
 
 /** Exactly the listed origins, and none when none is listed; never with cookies, which nothing here uses. */

@@ -2,17 +2,14 @@
 import { parseArgs } from 'node:util'
 import packageJson from '../package.json' with { type: 'json' }
 import { type Role, roles } from './auth/policy'
-import { longestLifeSeconds, signToken } from './auth/tokens'
-import { ConfigError, readConfig, readDatabaseUrl } from './config'
-import { type Connection, connect } from './database/database'
-import { migrate } from './database/migrate'
-import { fillDemo } from './demo'
+import type { Claims } from './auth/tokens'
+import { type Config, ConfigError, readConfig, readDatabaseUrl } from './config'
+import type { Database } from './database/database'
 import { AppError } from './errors'
 import { systemClock } from './ids'
-import { developmentSecret, serve } from './main'
 import { describe } from './reporter'
-import { createTenant, tenantBySlug } from './tenants/store'
-import { createUser } from './users/store'
+
+// Each command loads what it needs when it runs, so that help and a typing error are there at once.
 
 type Options = Record<string, { type: 'string' | 'boolean'; help: string; required?: true; default?: string }>
 type Given = Record<string, string | boolean | undefined>
@@ -27,11 +24,9 @@ const commands: Record<string, Command> = {
     options: { demo: { type: 'boolean', help: 'fill an empty database with demo data, and print a request to paste' } },
     run: async ({ demo }) => {
       const config = readConfig(process.env)
-      const filled = demo
-        ? await withDatabase(async (connection) => (await fillDemo(connection.database, systemClock)) !== 'not empty')
-        : false
-      const { url } = await serve(config)
-      return demo ? await invitation(url, filled) : undefined
+      const { serve } = await import('./main')
+      const { url, database } = await serve(config)
+      return demo ? await invitation(config, url, database) : undefined
     },
   },
   migrate: {
@@ -45,10 +40,11 @@ const commands: Record<string, Command> = {
       name: { type: 'string', help: 'as people read it', required: true },
       slug: { type: 'string', help: 'as commands name it', required: true },
     },
-    run: ({ name, slug }) =>
-      withDatabase(({ database }) =>
-        createTenant({ database, clock: systemClock }, { name: String(name), slug: String(slug) }),
-      ),
+    run: async ({ name, slug }) => {
+      const { createTenant } = await import('./tenants/store')
+      const tenant = { name: String(name), slug: String(slug) }
+      return await withDatabase((database) => createTenant({ database, clock: systemClock }, tenant))
+    },
   },
   'user create': {
     about: 'Create a user of a tenant and print its id.',
@@ -58,16 +54,24 @@ const commands: Record<string, Command> = {
       email: { type: 'string', help: 'address', required: true },
       role: { type: 'string', help: roles.join(', '), required: true },
     },
-    run: (given) =>
-      withDatabase(async ({ database }) => {
-        const tenant = await tenantBySlug(database, String(given.tenant))
-        const user = {
-          external_id: String(given['external-id']),
-          email: String(given.email),
-          role: requireRole(given.role),
-        }
+    run: async (given) => {
+      const user = {
+        external_id: String(given['external-id']),
+        email: String(given.email),
+        role: requireRole(given.role),
+      }
+      const [{ Value }, { NewUser }, { createUser }] = await Promise.all([
+        import('@sinclair/typebox/value'),
+        import('./users/schema'),
+        import('./users/store'),
+      ])
+      const wrong = Value.Errors(NewUser, user).First()?.path.slice(1).replace('_', '-')
+      if (wrong !== undefined) throw new UsageError(`--${wrong} is not valid`)
+      return await withDatabase(async (database) => {
+        const tenant = await tenantId(database, String(given.tenant))
         return (await createUser({ database, clock: systemClock }, tenant, user)).id
-      }),
+      })
+    },
   },
   token: {
     about: 'Print a token for a user. Needs JWT_SECRET.',
@@ -79,34 +83,42 @@ const commands: Record<string, Command> = {
         help: `${roles.join(', ')}; the lower of this and the stored role counts`,
         default: 'admin',
       },
-      ttl: { type: 'string', help: `seconds, at most ${longestLifeSeconds}`, default: '3600' },
+      ttl: { type: 'string', help: 'seconds, at most a day', default: '3600' },
     },
-    run: ({ tenant, user, role, ttl }) => {
+    run: async ({ tenant, user, role, ttl }) => {
+      const { longestLifeSeconds } = await import('./auth/tokens')
       const lifetimeSeconds = /^\d{1,6}$/.test(String(ttl)) ? Number(ttl) : 0
       if (lifetimeSeconds < 1 || lifetimeSeconds > longestLifeSeconds)
         throw new UsageError(`--ttl must be 1 to ${longestLifeSeconds} seconds`)
-      return withDatabase(async ({ database }) =>
-        token(await tenantBySlug(database, String(tenant)), String(user), requireRole(role), lifetimeSeconds),
-      )
+      const sign = await tokenSigner(readConfig(process.env))
+      const claims = { sub: String(user), role: requireRole(role) }
+      const tenant_id = await withDatabase((database) => tenantId(database, String(tenant)))
+      return await sign({ ...claims, tenant_id }, lifetimeSeconds)
     },
   },
   demo: {
     about: 'Fill an empty database with two tenants, four users, conversations and a month of usage.',
     options: {},
-    run: () =>
-      withDatabase(async ({ database }) => {
-        const summary = await fillDemo(database, systemClock)
-        if (summary === 'not empty')
-          throw new UsageError('the database has tenants already; demo only fills an empty one')
-        return summary
-      }),
+    run: async () => {
+      const { fillDemo } = await import('./demo')
+      const summary = await withDatabase((database) => fillDemo(database, systemClock))
+      if (summary === undefined) throw new UsageError('the database has tenants already; demo only fills an empty one')
+      return summary
+    },
   },
 }
 
-async function withDatabase<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
-  await using connection = connect(readDatabaseUrl(process.env))
-  await migrate(connection.root)
-  return await work(connection)
+async function withDatabase<T>(work: (database: Database) => Promise<T>): Promise<T> {
+  const url = readDatabaseUrl(process.env)
+  const { openDatabase } = await import('./database/open')
+  const { connection } = await openDatabase(url)
+  await using _ = connection
+  return await work(connection.database)
+}
+
+async function tenantId(database: Database, slug: string): Promise<string> {
+  const { tenantBySlug } = await import('./tenants/store')
+  return await tenantBySlug(database, slug)
 }
 
 function requireRole(given: unknown): Role {
@@ -115,20 +127,24 @@ function requireRole(given: unknown): Role {
   return role
 }
 
-async function token(tenant_id: string, sub: string, role: Role, lifetimeSeconds: number): Promise<string> {
-  const config = readConfig(process.env)
+async function tokenSigner(config: Config) {
+  const [{ developmentSecret }, { signToken }] = await Promise.all([import('./main'), import('./auth/tokens')])
   const secret = config.jwt.secret ?? developmentSecret(config)
   if (secret === undefined)
     throw new UsageError('JWT_SECRET is not set; tokens of a key set come from whoever holds its keys')
-  return await signToken({ sub, tenant_id, role }, { ...config.jwt, secret }, systemClock, lifetimeSeconds)
+  return (claims: Claims, lifetimeSeconds: number): Promise<string> =>
+    signToken(claims, { ...config.jwt, secret }, systemClock, lifetimeSeconds)
 }
 
 /** What to do next, for somebody who has just started the service. */
-async function invitation(url: string, filled: boolean): Promise<string> {
-  const tenant = await withDatabase(({ database }) => tenantBySlug(database, 'acme')).catch(() => undefined)
-  if (tenant === undefined)
+async function invitation(config: Config, url: string, database: Database): Promise<string> {
+  const [{ fillDemo }, { longestLifeSeconds }] = await Promise.all([import('./demo'), import('./auth/tokens')])
+  const filled = await fillDemo(database, systemClock)
+  const tenant_id = await tenantId(database, 'acme').catch(() => undefined)
+  if (tenant_id === undefined)
     return `\n${url} is ready. The database has tenants of its own, so no demo was added; make a token with: bun run tenantry token --help\n`
-  const bearer = await token(tenant, 'olivia', 'operator', longestLifeSeconds)
+  const sign = await tokenSigner(config)
+  const bearer = await sign({ tenant_id, sub: 'olivia', role: 'operator' }, longestLifeSeconds)
   return `
 ${filled ? 'The database was empty and has demo data now: tenants acme and globex.' : 'The demo data is there from before.'}
 Read the API at ${url}/openapi, or chat (the token is good for a day):
@@ -157,16 +173,11 @@ const overview = () =>
   ].join('\n')
 
 async function run(words: string[]): Promise<string | undefined> {
-  const name = [words.slice(0, 2).join(' '), words[0] ?? ''].find((each) => each in commands)
+  const name = [words.slice(0, 2).join(' '), words[0] ?? ''].find((each) => Object.hasOwn(commands, each))
   const command = name === undefined ? undefined : commands[name]
   if (name === undefined || !command) {
     if (words.length === 0 || words[0] === '--help' || words[0] === 'help') return overview()
-    throw new UsageError(
-      `there is no command "${words
-        .slice(0, 2)
-        .filter((word) => !word.startsWith('-'))
-        .join(' ')}"; try tenantry --help`,
-    )
+    throw new UsageError(`there is no command "${words.slice(0, 2).join(' ')}"; try tenantry --help`)
   }
   const rest = words.slice(name.split(' ').length)
   if (rest.includes('--help')) return usage(name, command)
@@ -187,17 +198,20 @@ async function run(words: string[]): Promise<string | undefined> {
   return await command.run(given)
 }
 
+/** One line for each thing to put right. */
+function explain(error: unknown): readonly string[] {
+  if (error instanceof ConfigError) return error.mistakes
+  if (error instanceof UsageError || error instanceof AppError) return [error.message]
+  // Node's words on wrong arguments go on with advice for rarer cases.
+  if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
+    return [error.message.split(/\.\s/, 1)[0] ?? '']
+  return [describe(error).replace(/^Error: /, '')]
+}
+
 try {
   const answer = await run(process.argv.slice(2))
   if (answer !== undefined) console.log(answer)
 } catch (error) {
-  console.error(`tenantry: ${explain(error)}`)
+  for (const line of explain(error)) console.error(`tenantry: ${line}`)
   process.exit(1)
-}
-
-function explain(error: unknown): string {
-  if (error instanceof ConfigError || error instanceof UsageError || error instanceof AppError) return error.message
-  if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
-    return error.message.split('. ')[0] ?? ''
-  return describe(error)
 }

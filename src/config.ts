@@ -26,6 +26,8 @@ export type Config = {
   readonly encryptionKey: string | undefined
   readonly logLevel: LogLevel
   readonly openapi: boolean
+  /** How long running requests may take after SIGTERM before they are cut. */
+  readonly shutdownGraceMs: number
 }
 
 const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
@@ -60,7 +62,7 @@ export function readConfig(env: Environment): Config {
   const secret = reader.text('JWT_SECRET')
   const jwksUrl = reader.url('JWT_JWKS_URL')
   if (secret !== undefined) mistakes.push(...weaknesses(secret))
-  else if (environment === 'production' && jwksUrl === undefined && env.JWT_JWKS_URL === undefined) {
+  else if (environment === 'production' && reader.text('JWT_JWKS_URL') === undefined) {
     mistakes.push('JWT_SECRET is not set; give at least 32 random bytes (openssl rand -base64 48), or set JWT_JWKS_URL')
   }
 
@@ -100,6 +102,8 @@ export function readConfig(env: Environment): Config {
     encryptionKey: reader.key('ENCRYPTION_KEY'),
     logLevel: reader.choice('LOG_LEVEL', logLevels, 'info'),
     openapi: reader.choice('OPENAPI', ['on', 'off'], 'on') === 'on',
+    // Below the 10 s after which container engines kill, so that what is cut can still be stored.
+    shutdownGraceMs: reader.integer('SHUTDOWN_GRACE_MS', 7_000, { least: 0, most: 600_000 }),
   }
   if (mistakes.length > 0) throw new ConfigError(mistakes)
   return Object.freeze(config)
@@ -134,6 +138,16 @@ function weaknesses(secret: string): string[] {
   return []
 }
 
+/** postgres.js throws on a lone %, and so late that the error says nothing of where it stood. */
+function isReadable(url: string): boolean {
+  try {
+    decodeURIComponent(url)
+    return URL.canParse(url)
+  } catch {
+    return false
+  }
+}
+
 function read(env: Environment, mistakes: string[]) {
   const text = (name: string) => env[name]?.trim() || undefined
 
@@ -158,6 +172,8 @@ function read(env: Environment, mistakes: string[]) {
       const url = text('DATABASE_URL') ?? 'sqlite:./data/tenantry.db'
       if (!/^(sqlite:.+|postgres(ql)?:\/\/.+)$/.test(url)) {
         mistakes.push('DATABASE_URL must begin with sqlite: or postgres:// (for example sqlite:./data/tenantry.db)')
+      } else if (!url.startsWith('sqlite:') && !isReadable(url)) {
+        mistakes.push('DATABASE_URL is no URL: write special characters of its user name and password as %xx')
       }
       return url
     },
@@ -165,7 +181,8 @@ function read(env: Environment, mistakes: string[]) {
       const value = text(name)
       if (value === undefined) return undefined
       const url = URL.parse(value)
-      if (url && /^https?:$/.test(url.protocol) && !url.username && !url.password) return value.replace(/\/+$/, '')
+      if (url && /^https?:$/.test(url.protocol) && !url.username && !url.password)
+        return value.replace(/(?<!\/)\/+$/, '')
       mistakes.push(`${name} must be an http or https URL without user name and password`)
       return undefined
     },
@@ -174,7 +191,7 @@ function read(env: Environment, mistakes: string[]) {
         .split(',')
         .map((origin) => origin.trim())
         .filter(Boolean)
-      const wrong = list.filter((origin) => URL.parse(origin)?.origin !== origin || !/^https?:/.test(origin))
+      const wrong = list.filter((origin) => URL.parse(origin)?.origin !== origin || !/^https?:[^*]+$/.test(origin))
       if (wrong.length > 0)
         mistakes.push(
           `${name} must list exact origins such as https://app.example.com, separated by commas; no *, no path`,
@@ -183,7 +200,8 @@ function read(env: Environment, mistakes: string[]) {
     },
     key(name: string): string | undefined {
       const value = text(name)
-      if (value !== undefined && Buffer.from(value, 'base64').length !== 32)
+      // Buffer skips what is not base64, so the form is looked at too.
+      if (value !== undefined && !(/^[\w+/-]{43}=?$/.test(value) && Buffer.from(value, 'base64').length === 32))
         mistakes.push(`${name} must be 32 bytes in base64 (openssl rand -base64 32)`)
       return value
     },

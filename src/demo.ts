@@ -17,10 +17,13 @@ const talks = [
 
 const dayMs = 24 * 60 * 60 * 1000
 
-/** Two tenants, four users, some conversations and a month of usage; does nothing to a database that has a tenant. */
-export async function fillDemo(database: Database, clock: Clock): Promise<string | 'not empty'> {
+/**
+ * Two tenants, four users, some conversations and a month of usage; returns what it did in words.
+ * Does nothing to a database that has a tenant, and returns undefined.
+ */
+export async function fillDemo(database: Database, clock: Clock): Promise<string | undefined> {
   return await database.transaction(async () => {
-    if ((await database.select({ id: tenants.id }).from(tenants).limit(1)).length > 0) return 'not empty'
+    if ((await database.select({ id: tenants.id }).from(tenants).limit(1)).length > 0) return undefined
     const now = clock.now()
     const stamps = { created_at: now, updated_at: now }
 

@@ -1,5 +1,5 @@
 import { Elysia, NotFoundError } from 'elysia'
-import { AppError } from './errors'
+import { AppError, malformed } from './errors'
 import { problemResponse, toAppError } from './problem'
 import type { Reporter } from './reporter'
 
@@ -26,6 +26,11 @@ export function envelope({ reporter, methodsAt }: { reporter: Reporter; methodsA
       response.headers.set('server-timing', `app;dur=${(performance.now() - startedAt).toFixed(2)}`)
       response.headers.set('x-content-type-options', 'nosniff')
       return response
+    })
+    .onRequest(({ request }) => {
+      // Where the Host header names no host, Bun gives the bare path as URL, and Elysia would skip what it takes for the
+      // host: /xxxxxx/health would run /health.
+      if (!URL.canParse(request.url)) return answer(malformed('Send a Host header that names a host.'), request)
     })
     .onError({ as: 'global' }, ({ error, request }) => {
       const methods = error instanceof NotFoundError ? methodsAt(pathOf(request)) : []
@@ -55,4 +60,5 @@ function open(request: Request): Envelope {
 /** A caller's id goes into logs and headers, so it has to be plain. */
 const safe = /^[A-Za-z0-9._:-]{1,128}$/
 
-const pathOf = (request: Request): string => new URL(request.url).pathname
+/** By hand, because what an odd Host header makes of the URL cannot be parsed. */
+const pathOf = ({ url }: Request): string => /^(?:https?:\/\/[^/?#]*)?([^?#]*)/.exec(url)?.[1] || '/'

@@ -14,7 +14,7 @@ export const isId = (value: string): boolean => uuid.test(value)
 
 /** An id from outside, in the spelling of the database. What cannot be an id is not found, like an id that nobody has. */
 export function parseId(value: string, what: string): string {
-  const id = value.toLowerCase()
+  const id = String(value).toLowerCase() // a path that cannot be decoded arrives as null
   if (!isId(id)) throw notFound(what)
   return id
 }

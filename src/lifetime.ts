@@ -1,3 +1,6 @@
+/** How long what was cut off may take to store what it has and to say so, in ms. */
+const lastWordsMs = 2000
+
 /**
  * What runs in the process, what outlives a response, and how it ends: first draining (no new work, readiness fails),
  * then, when the grace is over, `cutoff`, upon which every running reply stores what it has and says so.
@@ -48,14 +51,21 @@ export class Lifetime {
     this.#draining = true
   }
 
-  /** Ends the process's work: waits for it at most `graceMs`, then cuts it off and waits for its last words. */
+  /** Ends what is left of the grace. */
+  cut(): void {
+    this.#cutoff.abort()
+  }
+
+  /** Ends the process's work: waits for it at most `graceMs`, then cuts it off and waits a little for its last words. */
   async end(graceMs: number): Promise<void> {
     this.drain()
-    const timer = setTimeout(() => this.#cutoff.abort(), graceMs)
+    const silence = Promise.withResolvers<void>()
+    const timers = [setTimeout(() => this.cut(), graceMs)]
+    this.cutoff.addEventListener('abort', () => timers.push(setTimeout(silence.resolve, lastWordsMs)), { once: true })
     try {
-      await this.settle()
+      await Promise.race([this.settle(), silence.promise])
     } finally {
-      clearTimeout(timer)
+      for (const timer of timers) clearTimeout(timer)
     }
   }
 }

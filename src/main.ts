@@ -4,25 +4,24 @@ import packageJson from '../package.json' with { type: 'json' }
 import { buildApp } from './app'
 import { tokenVerifier } from './auth/tokens'
 import { heartbeatMs } from './chat/stream'
-import { type Config, developmentSecretFile, readConfig } from './config'
-import { connect } from './database/database'
-import { migrate } from './database/migrate'
+import { type Config, developmentSecretFile } from './config'
+import type { Database } from './database/database'
+import { openDatabase } from './database/open'
 import { systemClock } from './ids'
 import { Lifetime } from './lifetime'
 import { echoProvider } from './providers/echo'
 import type { Provider } from './providers/provider'
 import { lineReporter, type Reporter } from './reporter'
 
-/** How long running requests may take after SIGTERM before they are cut, in ms. */
-const graceMs = 10_000
-
-/** The whole life of the process: configuration, database, app, listening; then, upon a signal, draining and a clean end. */
-export async function serve(config: Config = readConfig(process.env)): Promise<{ url: string }> {
+/**
+ * The whole life of the process: database, app, listening; then, upon SIGTERM or SIGINT, draining and a clean end.
+ * Resolves when it listens. Throws when the database cannot be opened or the port is taken.
+ */
+export async function serve(config: Config): Promise<{ url: string; database: Database }> {
   const reporter = lineReporter(config.logLevel, config.environment === 'production' ? 'json' : 'words')
   process.on('unhandledRejection', (error) => reporter.unexpected(error, { doing: 'something that nobody awaited' }))
 
-  const connection = connect(config.databaseUrl)
-  const applied = await migrate(connection.root)
+  const { connection, applied } = await openDatabase(config.databaseUrl)
   if (applied.length > 0) reporter.info('The database was migrated.', { migrations: applied.join(',') })
 
   const lifetime = new Lifetime((error) => reporter.unexpected(error, { doing: 'background work' }))
@@ -30,7 +29,7 @@ export async function serve(config: Config = readConfig(process.env)): Promise<{
     database: connection.database,
     ping: connection.ping,
     verifyToken: tokenVerifier({ ...config.jwt, secret: config.jwt.secret ?? developmentSecret(config) }, systemClock),
-    provider: await openProvider(config.provider, reporter),
+    provider: openProvider(config.provider, reporter),
     defaultModel: config.provider.model,
     clock: systemClock,
     reporter,
@@ -60,30 +59,44 @@ export async function serve(config: Config = readConfig(process.env)): Promise<{
   })
 
   const end = async (signal: string) => {
-    reporter.info('Ending: no new requests, running ones may finish.', { signal, grace_ms: graceMs })
-    lifetime.drain()
-    const stopped = server.stop()
-    await lifetime.end(graceMs)
-    // What still runs is not a reply; what only holds a connection open is idle.
-    await Promise.race([stopped, Bun.sleep(server.pendingRequests > 0 ? 1000 : 50)])
+    reporter.info('Ending: no new requests, running ones may finish.', { signal, grace_ms: config.shutdownGraceMs })
+    // Closes the port and idle connections at once, and resolves when the last running request is answered.
+    lifetime.run(() => server.stop())
+    await lifetime.end(config.shutdownGraceMs)
     await server.stop(true)
     await connection[Symbol.asyncDispose]()
     reporter.info('Ended.')
-    process.exit(0)
   }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void end(signal))
+  const exit = (signal: string) =>
+    end(signal).then(
+      () => process.exit(0),
+      (error) => {
+        reporter.unexpected(error, { doing: 'ending' })
+        process.exit(1)
+      },
+    )
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    // Whoever asks a second time does not want to wait for the grace.
+    process.on(signal, () => (lifetime.draining ? lifetime.cut() : void exit(signal)))
+  }
 
-  return { url: server.url.origin }
+  return { url: server.url.origin, database: connection.database }
 }
 
-async function openProvider({ baseUrl, apiKey }: Config['provider'], reporter: Reporter): Promise<Provider> {
+function openProvider({ baseUrl, apiKey }: Config['provider'], reporter: Reporter): Provider {
   if (baseUrl === undefined) {
     reporter.warn('No PROVIDER_BASE_URL is set: the built-in echo model answers.')
     return echoProvider
   }
-  // Loaded when it is needed: the client is large.
-  const { openaiProvider } = await import('./providers/openai')
-  return openaiProvider({ baseUrl, apiKey })
+  // Loaded by the first question: the client is large, and would make every start 100 ms longer.
+  let opened: Promise<Provider> | undefined
+  const opening = async () => (await import('./providers/openai')).openaiProvider({ baseUrl, apiKey })
+  return {
+    async *reply(request, options) {
+      opened ??= opening()
+      yield* (await opened).reply(request, options)
+    },
+  }
 }
 
 /** In development a missing secret is made once and kept beside the database; production does not start without one. */
@@ -97,5 +110,3 @@ export function developmentSecret({ environment, databaseUrl }: Config): string 
   chmodSync(path, 0o600)
   return readFileSync(path, 'utf8').trim()
 }
-
-if (import.meta.main) await serve()

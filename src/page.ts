@@ -19,6 +19,9 @@ export function paged<Row>(
   return { rows, total, next: read.length > limit && last !== undefined ? encodeCursor(cursorOf(last)) : undefined }
 }
 
+/** Cursors of lists that are ordered by id. */
+export const idCursor = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
 const encodeCursor = (text: string): string => Buffer.from(text).toString('base64url')
 
 /** What `paged` made of a row. `accept` says whether it can have. */

@@ -118,6 +118,7 @@ function describe(found: object): string {
   if (schema?.anyOf) return `must be ${schema.anyOf.map(({ type }) => type).join(' or ')} within its limits`
   return (message ?? 'is not valid')
     .replace(/^Expected \w+ to /, 'must ')
+    .replace(/^Expected \w+ length /, 'must have a length ')
     .replace(/^Expected /, 'must be ')
     .replace(/^Unexpected property$/, 'is not known here')
 }

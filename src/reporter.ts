@@ -23,7 +23,7 @@ export function lineReporter(
     if (weight[at] < weight[level]) return
     const line =
       format === 'json'
-        ? JSON.stringify({ time: new Date().toISOString(), level: at, message, ...fields })
+        ? JSON.stringify({ time: new Date().toISOString(), level: at, message, ...fields }).replace(control, escaped)
         : `${at} ${printable(message)}${Object.entries(fields)
             .map(([name, value]) => (value === undefined ? '' : ` ${name}=${printable(String(value))}`))
             .join('')}`
@@ -36,9 +36,12 @@ export function lineReporter(
   }
 }
 
-/** One line stays one line, and a terminal does nothing because of it. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it removes
-const printable = (text: string) => text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
+/** What ends a line or moves a terminal's cursor. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it finds
+const control = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g
+const printable = (text: string) => text.replace(control, ' ')
+/** JSON escapes the first 32 of them by itself. */
+const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 
 /** An error in words without data: a database's message quotes the values it refused, and Drizzle's lists all parameters. */
 export function describe(error: unknown): string {
@@ -52,6 +55,8 @@ export function describe(error: unknown): string {
   return `${error.constructor.name}${code}${statement ? ` in ${statement}` : ''}${cause}`
 }
 
-/** The first line of the stack that is ours. */
+/** The first line of the stack that is ours. Not \s: the stack begins with the message, and that may be full of line breaks. */
 const place = (error: unknown) =>
-  error instanceof Error ? /\n\s+at [^\n]*?((?:src|test)\/[^\n)]+)/.exec(error.stack ?? '')?.[1] : undefined
+  error instanceof Error
+    ? /\n[ \t]+at (?![^\n]*node_modules)[^\n]*?((?:src|test)\/[^\n)]+)/.exec(error.stack ?? '')?.[1]
+    : undefined

@@ -1,5 +1,4 @@
 import { Kind, type TProperties, type TSchema, Type, TypeRegistry } from '@sinclair/typebox'
-import { t } from 'elysia'
 
 /** An object with these fields and no others: an unknown one is refused in a body, and cannot leave in an answer. */
 export const shape = <T extends TProperties>(fields: T, options: { description?: string } = {}) =>
@@ -9,7 +8,7 @@ export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Ty
 
 /** One of a few words. */
 export const oneOf = <const T extends string>(...words: T[]) =>
-  Type.Unsafe<T>(Type.String({ enum: words, [Kind]: 'OneOf' }))
+  Type.Unsafe<T>({ [Kind]: 'OneOf', type: 'string', enum: words }) // not Type.String, whose kind would win and check less
 TypeRegistry.Set<{ enum: string[] }>('OneOf', (schema, value) => schema.enum.some((word) => word === value))
 
 /** A moment: a Date in the program, ISO 8601 in UTC on the wire. */
@@ -18,16 +17,32 @@ TypeRegistry.Set('Timestamp', (_schema, value) => value instanceof Date)
 
 export const Id = Type.String({ description: 'UUID v7' })
 
+type Bounds = { minimum: number; maximum: number; default?: number }
+
+/** A number in a query, written in digits. Elysia's own does not say which parameter was refused, and takes 0x10. */
+const wholeNumber = (bounds: Bounds) => {
+  const error = `must be a whole number from ${bounds.minimum} to ${bounds.maximum}`
+  const digits = Type.Unsafe<string>({ [Kind]: 'WholeNumber', type: 'integer', error, ...bounds })
+  return Type.Unsafe<number>(Type.Transform(digits).Decode(Number).Encode(String))
+}
+TypeRegistry.Set<Bounds>('WholeNumber', ({ minimum, maximum }, value) => {
+  const number = typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value
+  return typeof number === 'number' && number >= minimum && number <= maximum
+})
+
 /** Which part of a list: by number, or by the opaque cursor from the `Link` header of the page before. */
 export const Page = {
-  limit: Type.Optional(t.Integer({ minimum: 1, maximum: 100, default: 20 })),
-  offset: Type.Optional(t.Integer({ minimum: 0, maximum: 1_000_000 })),
+  limit: Type.Optional(wholeNumber({ minimum: 1, maximum: 100, default: 20 })),
+  offset: Type.Optional(wholeNumber({ minimum: 0, maximum: 1_000_000 })),
   cursor: Type.Optional(Type.String({ maxLength: 200 })),
 }
 
-/** A path with an id in it. What is no id is simply not found, so any text passes here. */
-export const IdPath = Type.Object({ id: Type.String() })
+/** A path with an id in it. What is no id is simply not found, so anything passes here, even what cannot be decoded. */
+export const IdPath = Type.Object({ id: Type.Unsafe<string>({ [Kind]: 'PathPart', type: 'string' }) })
+TypeRegistry.Set('PathPart', () => true)
 
-export const Metadata = Type.Record(Type.String({ maxLength: 128 }), Type.Unknown(), {
-  description: 'Anything JSON, kept as it is given',
+/** The pattern bounds the keys: TypeBox does not look at a key's `maxLength`. */
+export const Metadata = Type.Record(Type.String({ pattern: '^[\\s\\S]{0,128}$' }), Type.Unknown(), {
+  additionalProperties: false,
+  description: 'Anything JSON, kept as it is given; keys of at most 128 characters',
 })

@@ -31,12 +31,13 @@ export function access({ database, verifyToken }: { database: Database; verifyTo
   return new Elysia({ name: 'access' }).macro({
     permission: (permission: Permission) => ({
       detail: { [declared]: permission, security: [{ bearer: [] }] } as DocumentDecoration,
-      // Elysia reads bodies before `transform`, so where there is one, this is the first of our code to run.
-      // 'json' behind it never runs; it says in the OpenAPI document what bodies are.
+      // Elysia reads bodies before `transform`, so where there may be one, this is the first of our code to run.
+      // 'json' behind it would run on undefined, and refuse what has no body, so that is null here;
+      // it only says in the OpenAPI document what bodies are.
       parse: [
         async (context: Entering) => {
           await admit(context, permission)
-          return readJson(context.request, context.contentType ?? '')
+          return (await readJson(context.request, context.contentType ?? '')) ?? null
         },
         'json' as never,
       ],

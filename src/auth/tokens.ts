@@ -1,6 +1,7 @@
 import { jwt } from '@elysiajs/jwt'
 import {
   createRemoteJWKSet,
+  customFetch,
   decodeProtectedHeader,
   errors,
   type JWTPayload,
@@ -23,8 +24,10 @@ export const leewaySeconds = 30
 export const longestLifeSeconds = 24 * 60 * 60
 /** A longer token is not looked at. */
 const longestToken = 8192
-/** How long a token that verified is not verified again. A key taken out of the key set is refused after this time. */
+/** How long a token that verified is not verified again: so long a key may outlive the fetch that found it gone. */
 const rememberedForMs = 60_000
+/** How long after a fetch of the key set, failed or not, there is no other. */
+const betweenFetchesSeconds = 5
 
 /**
  * HS256 with the secret, RS256 and ES256 with the key set: the algorithm in the header picks one of the two and
@@ -32,7 +35,7 @@ const rememberedForMs = 60_000
  */
 export function tokenVerifier(config: Config['jwt'], clock: Clock): VerifyToken {
   const bySecret = config.secret === undefined ? undefined : secretVerifier(config.secret)
-  const byKeySet = config.jwksUrl === undefined ? undefined : keySetVerifier(config.jwksUrl)
+  const byKeySet = config.jwksUrl === undefined ? undefined : keySetVerifier(config.jwksUrl, clock)
   const remembered = new Remembered<{ claims: Claims; expiresAt: number; verifiedAt: number }>(10_000)
 
   return async (token) => {
@@ -73,11 +76,20 @@ function secretVerifier(secret: string): Verify {
  * Keys are fetched once, again after 10 minutes, and again for an unknown `kid`, but at most every 30 seconds.
  * While the key set cannot be fetched, the cached keys serve until those 10 minutes are over.
  */
-function keySetVerifier(url: string): Verify {
+function keySetVerifier(url: string, clock: Clock): Verify {
+  let fetchedAt = Number.NEGATIVE_INFINITY
   const keys = createRemoteJWKSet(new URL(url), {
     cacheMaxAge: 600_000,
     cooldownDuration: 30_000,
     timeoutDuration: 5_000,
+    // jose spares the server only after a success; without this, while it is down, every stranger's token is a fetch.
+    [customFetch]: async (...request) => {
+      const now = clock.now().getTime()
+      if (Math.abs(now - fetchedAt) < betweenFetchesSeconds * 1000)
+        throw new Error('The key set could not be fetched a moment ago.')
+      fetchedAt = now
+      return await fetch(...request)
+    },
   })
   return async (token, options) => {
     try {
@@ -85,12 +97,13 @@ function keySetVerifier(url: string): Verify {
     } catch (error) {
       if (
         error instanceof errors.JWKSTimeout ||
+        error instanceof errors.JWKSInvalid ||
         !(error instanceof errors.JOSEError) ||
         error.message.includes('JSON Web Key Set HTTP response')
       ) {
         throw new AppError('internal', 'The keys that tokens are signed with cannot be fetched; try again shortly.', {
           cause: error,
-          retryAfterSeconds: 5,
+          retryAfterSeconds: betweenFetchesSeconds,
         })
       }
       return undefined
@@ -112,7 +125,7 @@ function parseClaims(
   nowSeconds: number,
 ): { claims: Claims; expiresAt: number } | undefined {
   const known = roles.find((each) => each === role)
-  if (typeof sub !== 'string' || sub.length === 0 || sub.length > 255) return undefined
+  if (typeof sub !== 'string' || sub.length === 0 || sub.length > 255 || sub.includes('\0')) return undefined
   if (typeof tenant_id !== 'string' || !isId(tenant_id)) return undefined
   if (known === undefined || exp === undefined) return undefined
   if (iat !== undefined && iat > nowSeconds + leewaySeconds) return undefined

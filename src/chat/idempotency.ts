@@ -1,4 +1,4 @@
-import { and, eq, lt } from 'drizzle-orm'
+import { and, eq, lt, ne } from 'drizzle-orm'
 import type { Principal } from '../auth/principal'
 import type { Database } from '../database/database'
 import { idempotency_keys, messages } from '../database/tables'
@@ -26,7 +26,10 @@ export function parseIdempotencyKey(request: Request): string | undefined {
 export type Standing =
   | { state: 'new' }
   | { state: 'answered'; reply: Reply }
-  | { state: 'resumed'; conversation_id: string; position: number }
+  | { state: 'resumed'; conversation_id: string; position: number; lease: Lease }
+
+/** An attempt's hold on its key, and until when. One that lives longer may find that the next has taken over. */
+export type Lease = Date
 
 type Deps = { database: Database; clock: Clock }
 
@@ -41,7 +44,7 @@ export function idempotencyKeys({ database, clock }: Deps, { tenant_id, user_id 
     eq(idempotency_keys.user_id, user_id),
     eq(idempotency_keys.key, key),
   )
-  const leaseUntil = (totalMs: number) => new Date(clock.now().getTime() + totalMs + leaseSlackMs)
+  const leaseUntil = (totalMs: number): Lease => new Date(clock.now().getTime() + totalMs + leaseSlackMs)
 
   return {
     /** Throws conflict while another attempt runs, invalid_request when the key came with another body before. */
@@ -81,18 +84,17 @@ export function idempotencyKeys({ database, clock }: Deps, { tenant_id, user_id 
       }
       if (known.response) return { state: 'answered', reply: known.response as Reply }
       if (known.locked_until > now) throw stillRunning()
-      await database
-        .update(idempotency_keys)
-        .set({ locked_until: leaseUntil(totalMs) })
-        .where(mine)
-      return { state: 'resumed', conversation_id: known.conversation_id, position: known.position }
+      const lease = leaseUntil(totalMs)
+      await database.update(idempotency_keys).set({ locked_until: lease }).where(mine)
+      return { state: 'resumed', conversation_id: known.conversation_id, position: known.position, lease }
     },
 
     async begin(
       question: Question,
       totalMs: number,
       { conversation_id, message_id }: { conversation_id: string; message_id: string },
-    ): Promise<void> {
+    ): Promise<Lease> {
+      const lease = leaseUntil(totalMs)
       const begun = await database
         .insert(idempotency_keys)
         .values({
@@ -102,13 +104,23 @@ export function idempotencyKeys({ database, clock }: Deps, { tenant_id, user_id 
           fingerprint: fingerprintOf(question),
           conversation_id,
           message_id,
-          locked_until: leaseUntil(totalMs),
+          locked_until: lease,
           created_at: clock.now(),
         })
         // Another process may have been faster since `claim` looked: its request is the one that runs.
         .onConflictDoNothing()
         .returning({ key: idempotency_keys.key })
       if (begun.length === 0) throw stillRunning()
+      return lease
+    },
+
+    /** True where another attempt has taken over. */
+    async isLost(lease: Lease): Promise<boolean> {
+      const others = await database
+        .select({ key: idempotency_keys.key })
+        .from(idempotency_keys)
+        .where(and(mine, ne(idempotency_keys.locked_until, lease)))
+      return others.length > 0
     },
 
     /** From now on the key answers with this. */

@@ -5,11 +5,11 @@ import { conversationStore } from '../conversations/store'
 import { type Database, oncePerDatabase } from '../database/database'
 import { tenant_settings, usage_records } from '../database/tables'
 import type { Deps } from '../deps'
-import { AppError } from '../errors'
+import { AppError, conflict } from '../errors'
 import { newId } from '../ids'
 import { ask } from '../providers/ask'
 import type { Prompt, ReportedUsage } from '../providers/provider'
-import { idempotencyKeys } from './idempotency'
+import { idempotencyKeys, type Lease } from './idempotency'
 import type { Question, Reply } from './schema'
 import { type Usage, usageOf } from './usage'
 
@@ -21,7 +21,8 @@ export type Turn = {
   /** Where the user's message stands; what stands before it is the history. */
   position: number
   prompts: { system: string | null; message: string }
-  key: string | undefined
+  /** Of the Idempotency-Key, where the request has one. */
+  hold: { key: string; lease: Lease } | undefined
 }
 
 const given = sql.placeholder
@@ -75,7 +76,7 @@ export async function openTurn(
       wanted === undefined
         ? await conversations.create({ title: titleOf(question.message) })
         : await conversations.get(wanted)
-    let position = resumed?.position
+    let { position, lease } = resumed ?? {}
     if (position === undefined) {
       const appended = await appendMessage(deps, principal, conversation.id, {
         role: 'user',
@@ -83,7 +84,7 @@ export async function openTurn(
         status: 'complete',
       })
       position = appended.position
-      await keys?.begin(question, limits.provider.totalMs, {
+      lease = await keys?.begin(question, limits.provider.totalMs, {
         conversation_id: conversation.id,
         message_id: appended.id,
       })
@@ -94,7 +95,7 @@ export async function openTurn(
       model: question.model ?? settings?.default_model ?? deps.defaultModel,
       position,
       prompts: { system: conversation.system_prompt ?? settings?.system_prompt ?? null, message: question.message },
-      key,
+      hold: key !== undefined && lease ? { key, lease } : undefined,
     }
   })
 }
@@ -122,17 +123,20 @@ export async function replyTo(
   let model = turn.model
   let reported: ReportedUsage | undefined
   let failure: unknown
+  const pieces = wellFormed()
+  const tell = (piece: string) => {
+    text += piece
+    if (piece !== '') onText(piece)
+  }
   try {
     for await (const chunk of ask(provider, { model, messages }, { stream, signal, limits: limits.provider })) {
-      if (chunk.type === 'text') {
-        const piece = storable(chunk.text)
-        text += piece
-        onText(piece)
-      } else {
-        model = chunk.model ?? model
+      if (chunk.type === 'text') tell(pieces.next(chunk.text))
+      else {
+        if (chunk.model !== undefined) model = storable(chunk.model)
         if (chunk.type === 'usage') reported = chunk.usage
       }
     }
+    tell(pieces.rest())
   } catch (error) {
     failure = error ?? new Error('The reply was stopped without a reason.')
   }
@@ -156,22 +160,24 @@ async function finish(
   latency_ms: number | undefined,
 ): Promise<Reply> {
   const { database, clock } = deps
-  const { principal, conversation_id, key } = turn
-  const keys = key === undefined ? undefined : idempotencyKeys(deps, principal, key)
+  const { principal, conversation_id, hold } = turn
+  const keys = hold && { ...idempotencyKeys(deps, principal, hold.key), lease: hold.lease }
   const { prompt_tokens = 0, completion_tokens = 0 } = usage ?? {}
 
-  // What the model said was paid for even if the conversation was deleted meanwhile, so the usage does not depend on it.
+  // What the model said was paid for even if there is no place for it any longer, so the usage does not depend on it.
   const stored = await database.transaction(async () => {
-    const appended = await appendMessage(deps, principal, conversation_id, {
-      role: 'assistant',
-      content: text,
-      status,
-      model,
-      ...(usage && { prompt_tokens, completion_tokens }),
-    }).catch((error) => {
-      if (error instanceof AppError && error.code === 'not_found') return error
-      throw error
-    })
+    const appended = (await keys?.isLost(keys.lease))
+      ? conflict('This took too long: another request with the same Idempotency-Key has taken over.')
+      : await appendMessage(deps, principal, conversation_id, {
+          role: 'assistant',
+          content: text,
+          status,
+          model,
+          ...(usage && { prompt_tokens, completion_tokens }),
+        }).catch((error) => {
+          if (error instanceof AppError && error.code === 'not_found') return error
+          throw error
+        })
     const message_id = appended instanceof AppError ? newId(clock) : appended.id
     if (usage) await recordUsage(database, deps, turn, { ...usage, model, message_id })
     if (appended instanceof AppError) return appended
@@ -210,6 +216,19 @@ async function recordUsage(
 
 /** Postgres stores neither NUL nor half a surrogate pair. */
 const storable = (text: string) => text.replaceAll('\0', '\ufffd').toWellFormed()
+
+/** Makes pieces storable, where a cut may go through the middle of a pair: its first half waits for the second. */
+function wellFormed() {
+  let half = ''
+  return {
+    next(piece: string): string {
+      const text = half + piece
+      half = /[\ud800-\udbff]$/.exec(text)?.[0] ?? ''
+      return storable(text.slice(0, text.length - half.length))
+    },
+    rest: () => storable(half),
+  }
+}
 
 /** A conversation made by its first message is called by its first line. */
 function titleOf(message: string): string | null {

@@ -37,13 +37,13 @@ export function replyStream(
             send(event('error', { code: error.code, detail: error.message, request_id: requestId }))
           },
         )
-        .catch((error) => reporter.warn(`A stream could not be ended: ${describe(error)}`, { request_id: requestId }))
         .finally(() => {
           clearInterval(heartbeat)
           if (open) controller.close()
           open = false
-          finished.resolve()
         })
+        .catch((error) => reporter.warn(`A stream could not be ended: ${describe(error)}`, { request_id: requestId }))
+        .finally(finished.resolve)
     },
     cancel() {
       open = false

@@ -96,6 +96,7 @@ export async function historyBefore(
   conversation_id: string,
   position: number,
 ): Promise<Prompt[]> {
+  if (position === 1) return []
   const newestFirst = await queries(database).before.execute({ tenant_id, conversation_id, position })
   const kept: Prompt[] = []
   let characters = 0

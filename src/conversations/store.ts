@@ -4,7 +4,7 @@ import { type Database, oncePerDatabase } from '../database/database'
 import { conversations, messages } from '../database/tables'
 import { notFound } from '../errors'
 import { type Clock, newId, parseId } from '../ids'
-import { decodeCursor, defaultLimit, type Page, paged } from '../page'
+import { decodeCursor, defaultLimit, idCursor, type Page, paged } from '../page'
 import type {
   Conversation,
   ConversationChange,
@@ -94,7 +94,6 @@ const queries = oncePerDatabase((database) => {
 
 /** After every id there is. */
 const endOfIds = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
-const conversationCursor = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const messageCursor = /^\d{1,9}$/
 
 /** The conversations of the principal's tenant. No query here can see another's: `tenant_id` is bound once, below. */
@@ -116,7 +115,7 @@ export function conversationStore({ database, clock }: { database: Database; clo
     async list(query: ConversationQuery): Promise<Page<Conversation>> {
       const { limit = defaultLimit, offset = 0, cursor } = query
       const all = query.include_archived === 'true'
-      const before = cursor === undefined ? endOfIds : decodeCursor(cursor, conversationCursor)
+      const before = cursor === undefined ? endOfIds : decodeCursor(cursor, idCursor)
       const page = { tenant_id, before, limit: limit + 1, offset }
       const [rows, [counted]] =
         query.q === undefined

@@ -1,16 +1,17 @@
-import { drizzle as drizzlePostgres, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
-import { type AsyncRemoteCallback, drizzle as drizzleSqlite } from 'drizzle-orm/sqlite-proxy'
-import type { Sql } from 'postgres'
+import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import { dialect, dialectOf } from './dialect'
-import { openPostgres } from './postgres'
 import { Scope, type Statement } from './session'
-import { openSqlite } from './sqlite'
+
+// Only the driver that is needed: the other one would add 40 ms to every start.
+const { open } = dialect === 'postgres' ? await import('./postgres') : await import('./sqlite')
 
 /** The part of Drizzle that both dialects have. Queries join the ambient transaction, if there is one. */
-type Queries = Pick<
+export type Queries = Pick<
   PostgresJsDatabase,
   'select' | 'selectDistinct' | 'insert' | 'update' | 'delete' | 'with' | '$with' | '$count'
 >
+
+export type RunStatement = (statement: Statement) => Promise<unknown[]>
 
 export type Database = Queries & {
   /** Runs `work` in a transaction (a savepoint inside another): kept if it resolves, undone if it rejects. */
@@ -34,57 +35,18 @@ export function connect(url: string, { maxConnections = 10 }: ConnectOptions = {
       `The tables were declared for ${dialect}: set DATABASE_URL before the program starts, not while it runs.`,
     )
   }
-  return dialect === 'postgres' ? connectPostgres(url, maxConnections) : connectSqlite(url)
-}
-
-function connectSqlite(url: string): Connection {
-  const { session, close } = openSqlite(url)
+  const { session, queries, close } = open(url, maxConnections)
   const root = new Scope(session)
-  return connection(root, sqliteQueries(statementRunner(root)), async () => close())
-}
-
-function connectPostgres(url: string, maxConnections: number): Connection {
-  const { session, client, close } = openPostgres(url, { max: maxConnections, fetch_types: false })
-  const root = new Scope(session)
-  return connection(root, postgresQueries(client, statementRunner(root)), close)
-}
-
-function connection(root: Scope, queries: Queries, close: () => Promise<void>): Connection {
+  const here = () => Scope.current() ?? root
   return {
     root,
-    database: Object.assign(queries, {
-      transaction: <T>(work: () => PromiseLike<T>) => (Scope.current() ?? root).transaction(work),
-    }),
-    ping: async () => void (await (Scope.current() ?? root).run({ text: 'select 1', params: [], shape: 'arrays' })),
+    database: Object.assign(
+      queries((statement) => here().run(statement)),
+      { transaction: <T>(work: () => PromiseLike<T>) => here().transaction(work) },
+    ),
+    ping: async () => void (await here().run({ text: 'select 1', params: [], shape: 'arrays' })),
     [Symbol.asyncDispose]: close,
   }
-}
-
-type Run = (statement: Statement) => Promise<unknown[]>
-
-const statementRunner =
-  (root: Scope): Run =>
-  (statement) =>
-    (Scope.current() ?? root).run(statement)
-
-/** Drizzle's Postgres driver over a client that has just what the driver calls (hence the cast): each query goes to the ambient scope. */
-function postgresQueries(client: Sql, run: Run): Queries {
-  const unsafe = (text: string, params: unknown[] = []) => ({
-    // biome-ignore lint/suspicious/noThenProperty: postgres.js queries are thenables, and the driver awaits this one
-    then: (...handlers: Parameters<Promise<unknown[]>['then']>) =>
-      run({ text, params, shape: 'objects' }).then(...handlers),
-    values: () => run({ text, params, shape: 'arrays' }),
-  })
-  return drizzlePostgres({ client: { options: client.options, unsafe } as unknown as Sql })
-}
-
-/** Drizzle's proxy driver, because its bun-sqlite driver is synchronous and could not wait for its turn. Typed as Postgres, as the tables are. */
-function sqliteQueries(run: Run): Queries {
-  const execute: AsyncRemoteCallback = async (text, params, method) => {
-    const rows = await run({ text, params, shape: 'arrays' })
-    return { rows: method === 'get' ? (rows[0] as unknown[]) : rows }
-  }
-  return drizzleSqlite(execute) as unknown as Queries
 }
 
 /** A value made once for each database, for prepared queries: building SQL costs ten times what SQLite takes to run it. */

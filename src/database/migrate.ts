@@ -18,7 +18,11 @@ export async function migrate(root: Scope, steps: readonly Migration[] = migrati
   if (dialect === 'sqlite') await root.session.run(raw('pragma foreign_keys = off'))
   try {
     return await root.session.nest(async (session) => {
-      if (dialect === 'postgres') await session.run(raw(`select pg_advisory_xact_lock(${advisoryLock})`))
+      if (dialect === 'postgres') {
+        // Else this transaction would still see, after its wait for the lock, what was there before it.
+        await session.run(raw('set transaction isolation level read committed'))
+        await session.run(raw(`select pg_advisory_xact_lock(${advisoryLock})`))
+      }
       await session.run(raw('create table if not exists migrations (tag text primary key, created_at bigint not null)'))
       const rows = (await session.run(raw('select tag from migrations', 'objects'))) as { tag: string }[]
       const applied = new Set(rows.map(({ tag }) => tag))

@@ -1,21 +1,40 @@
+import { drizzle } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql, type TransactionSql } from 'postgres'
+import type { Queries, RunStatement } from './database'
 import type { Session, Statement } from './session'
 
 /** Opens `postgres://...`. `?socket=/folder` connects through a Unix socket, which postgres.js has no URL form for. */
-export function openPostgres(
-  url: string,
-  options: postgres.Options<Record<string, never>> = {},
-): { session: Session; client: Sql; close(): Promise<void> } {
+export function open(url: string, maxConnections: number) {
   const address = new URL(url)
   const socket = address.searchParams.get('socket')
   address.searchParams.delete('socket')
-  const client = postgres(address.href, { onnotice() {}, ...unbounded, ...(socket && { host: socket }), ...options })
-  return {
-    client,
-    session: { pooled: true, run: (statement) => run(client, statement), nest: (work) => serializable(client, work) },
-    close: () => client.end({ timeout: 5 }),
+  const client = postgres(address.href, {
+    max: maxConnections,
+    fetch_types: false,
+    onnotice() {},
+    ...unbounded,
+    ...(socket && { host: socket }),
+  })
+  const session: Session = {
+    pooled: true,
+    run: (statement) => run(client, statement),
+    nest: (work) => serializable(client, work),
   }
+  return { session, queries: queriesFor(client), close: () => client.end({ timeout: 5 }) }
 }
+
+/** Drizzle's Postgres driver over a client that has just what the driver calls (hence the cast): each query goes to `run`. */
+const queriesFor =
+  (client: Sql) =>
+  (run: RunStatement): Queries => {
+    const unsafe = (text: string, params: unknown[] = []) => ({
+      // biome-ignore lint/suspicious/noThenProperty: postgres.js queries are thenables, and the driver awaits this one
+      then: (...handlers: Parameters<Promise<unknown[]>['then']>) =>
+        run({ text, params, shape: 'objects' }).then(...handlers),
+      values: () => run({ text, params, shape: 'arrays' }),
+    })
+    return drizzle({ client: { options: client.options, unsafe } as unknown as Sql })
+  }
 
 const attempts = 10
 

@@ -63,8 +63,9 @@ export class Scope {
   }
 
   transaction<T>(work: () => PromiseLike<T>): Promise<T> {
-    return this.#alone(() =>
-      this.session.nest(async (session) => {
+    return this.#alone(() => {
+      if (this.#failure) throw this.#failure.error
+      return this.session.nest(async (session) => {
         const scope = new Scope(session, 'transaction')
         try {
           const result = await scope.enter(work)
@@ -75,8 +76,8 @@ export class Scope {
           await scope.#settled()
           scope.#ended = true
         }
-      }),
-    )
+      })
+    })
   }
 
   /** Holds a transaction open until `rollback`, and presents it as if it were the whole database. For tests. */

@@ -1,12 +1,15 @@
 import { Database as Client, type SQLQueryBindings } from 'bun:sqlite'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { SQLiteAsyncDialect } from 'drizzle-orm/sqlite-core'
+import { type AsyncRemoteCallback, SQLiteRemoteSession, SqliteRemoteDatabase } from 'drizzle-orm/sqlite-proxy'
+import type { Queries, RunStatement } from './database'
 import type { Session, Statement } from './session'
 
 Client.MAX_QUERY_CACHE_SIZE = 500 // 20 by default, fewer than the distinct statements of a service
 
 /** Opens `sqlite:<path>` or `sqlite::memory:`; missing folders are made. */
-export function openSqlite(url: string): { session: Session; client: Client; close(): void } {
+export function open(url: string) {
   const path = url.replace(/^sqlite:/, '')
   if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true })
   const client = new Client(path, { create: true, readwrite: true, strict: true })
@@ -16,29 +19,56 @@ export function openSqlite(url: string): { session: Session; client: Client; clo
   client.run('pragma foreign_keys = on')
   return {
     session: sqliteSession(client),
-    client,
-    close: () => {
+    queries: queriesOver,
+    async close() {
       if (path !== ':memory:') client.run('pragma optimize')
       client.close()
     },
   }
 }
 
+/** Drizzle's proxy driver, because its bun-sqlite driver is synchronous and could not wait for its turn. Typed as Postgres, as the tables are. */
+function queriesOver(run: RunStatement): Queries {
+  const execute: AsyncRemoteCallback = async (text, params, method) => {
+    const rows = await run({ text, params, shape: 'arrays' })
+    return { rows: method === 'get' ? (rows[0] as unknown[]) : rows }
+  }
+  const dialect = new PlannedOnce()
+  const session = new SQLiteRemoteSession(execute, dialect, undefined)
+  return new SqliteRemoteDatabase('async', dialect, session, undefined) as unknown as Queries
+}
+
+/**
+ * SQLite plans a prepared statement again when a value is bound to a parameter that its planner has looked at, as in
+ * `limit ?`, and that takes longer than to run it. It does not look behind a `+`, which changes no value.
+ */
+class PlannedOnce extends SQLiteAsyncDialect {
+  override escapeParam(): string {
+    return '+?'
+  }
+}
+
 /** SQLite has one writer, so the connection is one session, and depth counts the savepoints inside its transaction. */
-export function sqliteSession(client: Client, depth = 0): Session {
+function sqliteSession(client: Client, depth = 0): Session {
   const savepoint = `s${depth}`
   const [begin, commit, rollback] =
     depth === 0
       ? ['begin immediate', 'commit', ['rollback']]
       : [`savepoint ${savepoint}`, `release ${savepoint}`, [`rollback to ${savepoint}`, `release ${savepoint}`]]
+  /** A full disk, among others, makes SQLite undo the whole transaction: what follows must not be committed by itself. */
+  const requireTransaction = () => {
+    if (depth > 0 && !client.inTransaction) throw new Error('The database has undone the whole transaction')
+  }
 
   return {
     async run({ text, params, shape }: Statement) {
+      requireTransaction()
       const statement = client.query<unknown, SQLQueryBindings[]>(text)
       const bindings = params as SQLQueryBindings[]
       return shape === 'arrays' ? statement.values(...bindings) : statement.all(...bindings)
     },
     async nest(work) {
+      requireTransaction()
       client.query(begin).run()
       try {
         const result = await work(sqliteSession(client, depth + 1))

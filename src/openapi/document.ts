@@ -28,11 +28,7 @@ const problem = {
   },
 }
 
-type Operation = {
-  responses?: Record<string, unknown>
-  parameters?: { name: string; in: string; required?: boolean; schema?: Choice }[]
-}
-type Choice = { anyOf?: { type?: string; format?: string }[] }
+type Operation = { responses?: Record<string, unknown> }
 
 /** The OpenAPI 3.1 description of the app, made from the schemas of its routes. */
 export function openapiDocument(app: AnyElysia, version: string) {
@@ -51,11 +47,6 @@ export function openapiDocument(app: AnyElysia, version: string) {
           description: 'A problem (RFC 9457)',
           content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
         },
-      }
-      for (const parameter of operation.parameters ?? []) {
-        // Elysia's query numbers are "a number, or text that is one"; for a reader they are numbers, and a default makes them optional.
-        const number = parameter.schema?.anyOf?.find(({ type, format }) => type === 'integer' && format === undefined)
-        if (parameter.in === 'query' && number) Object.assign(parameter, { schema: number, required: false })
       }
     }
   }

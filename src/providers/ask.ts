@@ -4,7 +4,7 @@ import { type Chunk, type Provider, ProviderFailure, type ProviderRequest } from
 /** How long and how much a reply may take. All times in ms. */
 export type ProviderLimits = {
   totalMs: number
-  /** Until the first piece of a streamed reply. */
+  /** Until the provider begins a streamed reply. */
   firstByteMs: number
   /** Between two pieces. */
   idleMs: number
@@ -16,12 +16,14 @@ export type ProviderLimits = {
 
 /** A provider that says to come back later than this is not waited for. */
 const longestRetryAfterSeconds = 10
+/** The most that callers are told to wait, whatever the provider says. */
+const longestPassedOnSeconds = 24 * 60 * 60
 
 type Asking = { stream: boolean; signal: AbortSignal; limits: ProviderLimits }
 
 /**
  * Asks within limits, and once more if the provider was busy and had not begun. The last chunk is always `end`:
- * a reply that was cut throws, as does one that is too long or too slow. Throws AppError, or the signal's reason.
+ * a reply that was cut throws, as does one that is empty, too long or too slow. Throws AppError, or the signal's reason.
  */
 export async function* ask(
   provider: Provider,
@@ -70,7 +72,8 @@ async function* attend(
       if (value.type === 'text') length += value.text.length
       if (length > limits.longestReply)
         throw new ProviderFailure(`The reply is longer than ${limits.longestReply} characters.`, 'failed')
-      yield value
+      if (value.type === 'end' && length === 0) throw new ProviderFailure('The reply has no text.', 'failed')
+      if (value.type !== 'text' || value.text !== '') yield value
       if (value.type === 'end') return
     }
   } finally {
@@ -83,6 +86,8 @@ async function* attend(
 
 /** The next chunk, or the reason why it is not waited for any longer. */
 async function within<T>(ms: number, next: Promise<T>, signal: AbortSignal): Promise<T> {
+  next.catch(() => {}) // what loses the race may fail later, when nobody listens
+  signal.throwIfAborted()
   const ended = Promise.withResolvers<never>()
   const leave = () => ended.reject(signal.reason)
   const timer = setTimeout(
@@ -90,7 +95,6 @@ async function within<T>(ms: number, next: Promise<T>, signal: AbortSignal): Pro
     Math.max(0, ms),
   )
   signal.addEventListener('abort', leave, { once: true })
-  next.catch(() => {}) // what loses the race may fail later, when nobody listens
   try {
     return await Promise.race([next, ended.promise])
   } finally {
@@ -106,8 +110,9 @@ const pause = (ms: number, signal: AbortSignal): Promise<void> => {
 }
 
 function unavailable(failure: ProviderFailure): AppError {
+  const seconds = Math.ceil(failure.retryAfterSeconds ?? 1)
   return new AppError('provider_unavailable', 'The model could not be reached or gave no whole reply; try again.', {
     cause: failure,
-    ...(failure.kind === 'busy' && { retryAfterSeconds: Math.max(1, Math.ceil(failure.retryAfterSeconds ?? 1)) }),
+    ...(failure.kind === 'busy' && { retryAfterSeconds: Math.min(Math.max(1, seconds), longestPassedOnSeconds) }),
   })
 }

@@ -10,7 +10,7 @@ type Options = {
 
 /** Any server that speaks OpenAI's chat completions: OpenAI, LiteLLM, vLLM, Ollama. Time limits and retries are ask.ts's. */
 export function openaiProvider({ baseUrl, apiKey, largestAnswer = 8 * 1024 * 1024 }: Options): Provider {
-  // Everything that the client would otherwise take from the environment is given here.
+  // Given here is all that the client would otherwise take from the environment, but for OPENAI_CUSTOM_HEADERS.
   const client = new OpenAI({
     baseURL: baseUrl,
     apiKey: apiKey ?? 'none',
@@ -36,10 +36,11 @@ export function openaiProvider({ baseUrl, apiKey, largestAnswer = 8 * 1024 * 102
     for await (const chunk of chunks) {
       model = wordOf(chunk.model) ?? model
       const choice = chunk.choices?.[0]
-      if (typeof choice?.delta?.content === 'string' && choice.delta.content !== '')
-        yield { type: 'text', text: choice.delta.content }
+      const text = choice?.delta?.content
+      yield { type: 'text', text: typeof text === 'string' ? text : '' }
       if (chunk.usage) yield { type: 'usage', usage: usageOf(chunk.usage), model }
-      finished ||= typeof choice?.finish_reason === 'string'
+      // Some servers send an empty one with every chunk.
+      finished ||= typeof choice?.finish_reason === 'string' && choice.finish_reason.length > 0
     }
     if (finished) yield { type: 'end', model }
   }

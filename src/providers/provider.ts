@@ -6,7 +6,10 @@ export type ProviderRequest = { model: string; messages: readonly Prompt[] }
 /** Tokens as the provider counted them. Not trusted: see chat/usage.ts. */
 export type ReportedUsage = { prompt_tokens: number; completion_tokens: number }
 
-/** What arrives of a reply, in order: pieces of text, what it cost, and at last the word that it is whole. */
+/**
+ * What arrives of a reply, in order: pieces of text, what it cost, and at last the word that it is whole.
+ * An empty piece of text says that the provider is at work, for example thinking.
+ */
 export type Chunk =
   | { type: 'text'; text: string }
   | { type: 'usage'; usage: ReportedUsage; model?: string | undefined }

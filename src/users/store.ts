@@ -5,7 +5,7 @@ import { type Database, isUniqueViolation } from '../database/database'
 import { tenants, users } from '../database/tables'
 import { conflict, notFound } from '../errors'
 import { type Clock, newId, parseId } from '../ids'
-import { decodeCursor, defaultLimit, type Page, paged } from '../page'
+import { decodeCursor, defaultLimit, idCursor, type Page, paged } from '../page'
 import type { Me, NewUser, User, UserChange, UserQuery } from './schema'
 
 const visible = {
@@ -101,7 +101,7 @@ export function userStore(deps: Deps, { tenant_id, user_id, role }: Principal) {
 
     async list({ cursor, offset = 0, ...query }: UserQuery): Promise<Page<User>> {
       const { limit = defaultLimit } = query
-      const before = cursor === undefined ? undefined : lt(users.id, decodeCursor(cursor, /^[0-9a-f-]{36}$/))
+      const before = cursor === undefined ? undefined : lt(users.id, decodeCursor(cursor, idCursor))
       const [rows, [counted]] = await Promise.all([
         database
           .select(visible)
