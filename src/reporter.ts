@@ -49,10 +49,12 @@ export function describe(error: unknown): string {
   const cause = error.cause === undefined ? '' : `; because: ${describe(error.cause)}`
   if (error instanceof AppError) return `${error.code}: ${error.message}${cause}`
   const code = 'code' in error && typeof error.code === 'string' ? ` ${error.code}` : ''
-  const fromDatabase = /^(DrizzleQueryError|DrizzleError|PostgresError|SQLiteError)$/.test(error.constructor.name)
-  if (!fromDatabase) return `${error.name}${code}: ${error.message}${cause}`
+  // Drizzle names only the class, Bun's SQLite only the object.
+  const name = error.name === 'Error' ? error.constructor.name : error.name
+  const fromDatabase = /^(DrizzleQueryError|DrizzleError|PostgresError|SQLiteError)$/.test(name)
+  if (!fromDatabase) return `${name}${code}: ${error.message}${cause}`
   const statement = /^Failed query: ([^\n]*)/.exec(error.message)?.[1]
-  return `${error.constructor.name}${code}${statement ? ` in ${statement}` : ''}${cause}`
+  return `${name}${code}${statement ? ` in ${statement}` : ''}${cause}`
 }
 
 /** The first line of the stack that is ours. Not \s: the stack begins with the message, and that may be full of line breaks. */

@@ -17,6 +17,8 @@ export function open(url: string) {
   client.run('pragma journal_mode = wal')
   client.run('pragma synchronous = normal')
   client.run('pragma foreign_keys = on')
+  // 32 MB of log before it is written back, which makes somebody wait. By default it is 4 MB, and every 30th reply waits.
+  client.run('pragma wal_autocheckpoint = 8000')
   return {
     session: sqliteSession(client),
     queries: queriesOver,

@@ -1,16 +1,12 @@
 import { describe, expect, test, tokenOf } from '../kit'
-import { bearer, claimsOf, handmade } from './token'
+import { bearer, claimsOf, handmade, invalidToken } from './token'
 
-const withoutToken = {
+// Made anew for each use: toMatchObject of Bun 1.4.5 looks only once at an object that it meets twice.
+const withoutToken = () => ({
   status: 401,
   headers: { 'www-authenticate': 'Bearer' },
   body: { code: 'unauthenticated', detail: 'Send the header Authorization: Bearer <token>.' },
-}
-const invalidToken = {
-  status: 401,
-  headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
-  body: { code: 'unauthenticated', detail: 'The token is not valid, or not any more; get a new one.' },
-}
+})
 
 describe('A token', () => {
   test('lets its user in, as who it is', async ({ anonymous, users, tenantA }) => {
@@ -58,7 +54,7 @@ describe('A token', () => {
     const after = await anonymous.get('/api/v1/me', bearer(token))
 
     expect(last).toMatchObject({ status: 200 })
-    expect(after).toMatchObject(invalidToken)
+    expect(after).toMatchObject(invalidToken())
   })
 
   test('stays expired although it was verified a moment before', async ({ anonymous, users, clock }) => {
@@ -68,7 +64,7 @@ describe('A token', () => {
 
     const response = await anonymous.get('/api/v1/me', bearer(token))
 
-    expect(response).toMatchObject(invalidToken)
+    expect(response).toMatchObject(invalidToken())
   })
 
   test('serves twenty requests at once', async ({ anonymous, users }) => {
@@ -104,7 +100,7 @@ describe('A token', () => {
 
     const response = await anonymous.get('/api/v1/me', bearer(breaking(good)))
 
-    expect(response).toMatchObject(invalidToken)
+    expect(response).toMatchObject(invalidToken())
     expect(await anonymous.get('/api/v1/me', bearer(good))).toMatchObject({ status: 200 })
   })
 
@@ -114,7 +110,7 @@ describe('A token', () => {
 
     const response = await anonymous.get('/api/v1/me', bearer(handmade({ ...claims, [claim]: undefined })))
 
-    expect(response).toMatchObject(invalidToken)
+    expect(response).toMatchObject(invalidToken())
     expect(await anonymous.get('/api/v1/me', bearer(handmade(claims)))).toMatchObject({ status: 200 })
   })
 })
@@ -152,7 +148,7 @@ describe('The Authorization header', () => {
 
     const response = await anonymous.get('/api/v1/me', { headers: { authorization: write(token) } })
 
-    expect(response).toMatchObject(withoutToken)
+    expect(response).toMatchObject(withoutToken())
     expect(await anonymous.get('/api/v1/me', bearer(token))).toMatchObject({ status: 200 })
   })
 
@@ -165,7 +161,7 @@ describe('The Authorization header', () => {
       anonymous.get('/api/v1/me', { headers: { 'x-access-token': token, 'proxy-authorization': `Bearer ${token}` } }),
     ])
 
-    expect(responses).toMatchObject([withoutToken, withoutToken, withoutToken])
+    expect(responses).toMatchObject([withoutToken(), withoutToken(), withoutToken()])
     expect(await anonymous.get('/api/v1/me', bearer(token))).toMatchObject({ status: 200 })
   })
 })
@@ -185,7 +181,7 @@ describe('What comes first', () => {
         [anonymous, viewerA, operatorA].map((each) => each.post('/api/v1/conversations', body, { headers })),
       )
 
-      expect(stranger).toMatchObject(withoutToken)
+      expect(stranger).toMatchObject(withoutToken())
       expect(reader).toMatchObject({ status: 403, body: { code: 'forbidden' } })
       expect(writer).toMatchObject({ status })
     },

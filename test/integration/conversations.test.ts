@@ -25,7 +25,7 @@ describe('POST /api/v1/conversations', () => {
     ['null where a value is optional', { title: null, system_prompt: null }, { title: null, system_prompt: null }],
     ['the longest title', { title: 'x'.repeat(200) }, { title: 'x'.repeat(200) }],
     ['an empty system prompt', { system_prompt: '' }, { system_prompt: '' }],
-    ['a title in several scripts', { title: 'Ünï – Привет – 你好 – 🚀' }, { title: 'Ünï – Привет – 你好 – 🚀' }],
+    ['a title in several scripts', { title: 'Ünï · Привет · 你好 · 🚀' }, { title: 'Ünï · Привет · 你好 · 🚀' }],
   ] as const)('takes %s', async (_what, given, kept, { operatorA }) => {
     const response = await operatorA.post('/api/v1/conversations', given)
 

@@ -38,7 +38,7 @@ const literal =
 const files = [...new Glob('**/*.ts').scanSync(folder)].filter((file) => !file.startsWith('testing/')).sort()
 const patterns: [string, RegExp][] = []
 for (const file of files) {
-  const code = (await Bun.file(`${folder}/${file}`).text()).replaceAll(/^\s*(?:\*|\/\/|\/\*).*$/gm, '')
+  const code = (await Bun.file(`${folder}/${file}`).text()).replaceAll(/^\s*(?:\*|\/\/|\/\*|#!).*$/gm, '')
   for (const [, source = '', flags] of code.matchAll(literal)) patterns.push([file, new RegExp(source, flags)])
 }
 patterns.push(['users/schema.ts', new RegExp(NewUser.properties.email.pattern ?? '')])

@@ -1,8 +1,6 @@
 import { describe, expect, test } from '../kit'
 import { clientsOf, ecKey, issuerOf, rsaKey, signedBy } from './key-set'
-import { bearer, claimsOf, handmade } from './token'
-
-const invalidToken = { status: 401, headers: { 'www-authenticate': 'Bearer error="invalid_token"' } }
+import { bearer, claimsOf, handmade, invalidToken } from './token'
 
 type Claims = Record<string, unknown>
 
@@ -42,7 +40,7 @@ describe('An algorithm is bound to its kind of key', () => {
 
     const responses = await Promise.all([keysOnly, both].map((each) => each.get('/api/v1/me', bearer(token))))
 
-    expect(responses).toMatchObject([invalidToken, invalidToken])
+    expect(responses).toMatchObject([invalidToken(), invalidToken()])
     expect(await keysOnly.get('/api/v1/me', bearer(signedBy(rsa, 'RS256', good)))).toMatchObject({ status: 200 })
     expect(await both.get('/api/v1/me', bearer(signedBy(ec, 'ES256', good)))).toMatchObject({ status: 200 })
   })
@@ -54,7 +52,7 @@ describe('An algorithm is bound to its kind of key', () => {
 
     const responses = await Promise.all([keysOnly, both].map((each) => each.get('/api/v1/me', bearer(token))))
 
-    expect(responses).toMatchObject([invalidToken, { status: 200 }])
+    expect(responses).toMatchObject([invalidToken(), { status: 200 }])
     expect(issuer.fetches()).toBe(0)
   })
 })
@@ -78,7 +76,7 @@ describe('A key that the token brings along', () => {
       bearer(signedBy(attackers, 'RS256', claims, headerOf(attacker.url))),
     )
 
-    expect(response).toMatchObject(invalidToken)
+    expect(response).toMatchObject(invalidToken())
     expect(attacker.fetches()).toBe(0)
     expect(await keysOnly.get('/api/v1/me', bearer(signedBy(rsa, 'RS256', claims)))).toMatchObject({ status: 200 })
   })

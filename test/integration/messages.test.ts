@@ -53,7 +53,7 @@ describe('GET /api/v1/conversations/:id/messages', () => {
   })
 
   test('keeps text as it was written', async ({ operatorA, model }) => {
-    const message = ' line one\n\tline two — Привет 你好 🚀 <script>alert(1)</script> \\ " \u2028'
+    const message = ' line one\n\tline two · Привет 你好 🚀 <script>alert(1)</script> \\ " \u2028'
     model.says(`"${message}"`)
 
     const { body: reply } = await operatorA.post('/api/v1/chat', { message })

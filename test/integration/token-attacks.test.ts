@@ -1,12 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, test } from '../kit'
-import { bearer, claimsOf, handmade } from './token'
-
-const invalidToken = {
-  status: 401,
-  headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
-  body: { code: 'unauthenticated', detail: 'The token is not valid, or not any more; get a new one.' },
-}
+import { bearer, claimsOf, handmade, invalidToken } from './token'
 
 type Claims = Record<string, unknown>
 
@@ -32,7 +26,7 @@ describe('The algorithm', () => {
 
     const response = await anonymous.get('/api/v1/me', bearer(forge(good)))
 
-    expect(response).toMatchObject(invalidToken)
+    expect(response).toMatchObject(invalidToken())
     expect(await anonymous.get('/api/v1/me', bearer(handmade(good)))).toMatchObject({ status: 200 })
   })
 })
@@ -61,7 +55,7 @@ describe('A header of a token that points at a key', () => {
       anonymous.get('/api/v1/me', bearer(handmade(claims, { header }))),
     ])
 
-    expect(responses).toMatchObject([invalidToken, invalidToken, { status: 200 }])
+    expect(responses).toMatchObject([invalidToken(), invalidToken(), { status: 200 }])
   })
 
   test('crit with something that nobody understands is refused', async ({ anonymous, users }) => {
@@ -70,7 +64,7 @@ describe('A header of a token that points at a key', () => {
 
     const response = await anonymous.get('/api/v1/me', bearer(critical))
 
-    expect(response).toMatchObject(invalidToken)
+    expect(response).toMatchObject(invalidToken())
     expect(await anonymous.get('/api/v1/me', bearer(handmade(claims)))).toMatchObject({ status: 200 })
   })
 })
@@ -91,7 +85,7 @@ describe('A hostile credential', () => {
   test.each(texts)('of %s is refused like any other', async (_, text, { anonymous, adminA }) => {
     const response = await anonymous.get('/api/v1/me', bearer(text))
 
-    expect(response).toMatchObject(invalidToken)
+    expect(response).toMatchObject(invalidToken())
     expect(JSON.stringify(response)).not.toContain(text)
     expect(await adminA.get('/api/v1/admin/users')).toMatchObject({ status: 200, headers: { 'x-total-count': '3' } })
   })
@@ -116,6 +110,6 @@ describe('A hostile credential', () => {
       anonymous.get('/api/v1/me', bearer(handmade({ ...good, note: 'x'.repeat(4 * 1024) }))),
     ])
 
-    expect(responses).toMatchObject([invalidToken, invalidToken, { status: 200 }])
+    expect(responses).toMatchObject([invalidToken(), invalidToken(), { status: 200 }])
   })
 })

@@ -2,13 +2,7 @@ import { buildApp } from '../../src/app'
 import { tokenVerifier } from '../../src/auth/tokens'
 import { client } from '../../src/testing'
 import { deps, describe, expect, jwtConfig, test } from '../kit'
-import { bearer, claimsOf, handmade, startSeconds } from './token'
-
-const invalidToken = {
-  status: 401,
-  headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
-  body: { code: 'unauthenticated', detail: 'The token is not valid, or not any more; get a new one.' },
-}
+import { bearer, claimsOf, handmade, invalidToken, startSeconds } from './token'
 
 type Claims = Record<string, unknown>
 const day = 24 * 60 * 60
@@ -65,7 +59,7 @@ describe('A claim', () => {
 
     const response = await anonymous.get('/api/v1/me', bearer(handmade({ ...good, ...change })))
 
-    expect(response).toMatchObject(invalidToken)
+    expect(response).toMatchObject(invalidToken())
     expect(await anonymous.get('/api/v1/me', bearer(handmade(good)))).toMatchObject({ status: 200 })
   })
 
@@ -93,7 +87,7 @@ describe('A claim', () => {
 
     const response = await anonymous.get('/api/v1/me', bearer(shouted))
 
-    expect(response).toMatchObject(invalidToken)
+    expect(response).toMatchObject(invalidToken())
     expect(await anonymous.get('/api/v1/me', bearer(handmade(good)))).toMatchObject({ status: 200 })
   })
 
@@ -103,7 +97,7 @@ describe('A claim', () => {
 
     const response = await anonymous.get('/api/v1/me', bearer(handmade(endless)))
 
-    expect(response).toMatchObject(invalidToken)
+    expect(response).toMatchObject(invalidToken())
     expect(await anonymous.get('/api/v1/me', bearer(handmade(text)))).toMatchObject({ status: 200 })
   })
 
@@ -130,7 +124,7 @@ describe('A claim', () => {
 
     const response = await anonymous.get('/api/v1/me', bearer(handmade(inherited)))
 
-    expect(response).toMatchObject(invalidToken)
+    expect(response).toMatchObject(invalidToken())
     expect(await anonymous.get('/api/v1/me', bearer(handmade(good)))).toMatchObject({ status: 200 })
   })
 })
@@ -155,7 +149,7 @@ describe('iss', () => {
 
     const response = await strict.get('/api/v1/me', bearer(handmade({ ...claims, ...change })))
 
-    expect(response).toMatchObject(invalidToken)
+    expect(response).toMatchObject(invalidToken())
     expect(await strict.get('/api/v1/me', bearer(handmade({ ...claims, iss: issuer })))).toMatchObject({ status: 200 })
   })
 })

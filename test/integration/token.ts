@@ -32,3 +32,10 @@ const encode = (text: string) => Buffer.from(text).toString('base64url')
 
 /** What a client sends to speak with this token. */
 export const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
+
+/** The answer to a token that is no good. Made anew for each use: toMatchObject of Bun 1.4.5 looks only once at an object that it meets twice. */
+export const invalidToken = () => ({
+  status: 401,
+  headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
+  body: { code: 'unauthenticated', detail: 'The token is not valid, or not any more; get a new one.' },
+})
