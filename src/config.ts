@@ -102,8 +102,7 @@ export function readConfig(env: Environment): Config {
     encryptionKey: reader.key('ENCRYPTION_KEY'),
     logLevel: reader.choice('LOG_LEVEL', logLevels, 'info'),
     openapi: reader.choice('OPENAPI', ['on', 'off'], 'on') === 'on',
-    // Below the 10 s after which container engines kill, so that what is cut can still be stored.
-    shutdownGraceMs: reader.integer('SHUTDOWN_GRACE_MS', 7_000, { least: 0, most: 600_000 }),
+    shutdownGraceMs: reader.integer('SHUTDOWN_GRACE_MS', 10_000, { least: 0, most: 600_000 }),
   }
   if (mistakes.length > 0) throw new ConfigError(mistakes)
   return Object.freeze(config)

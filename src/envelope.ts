@@ -1,7 +1,7 @@
 import { Elysia, NotFoundError } from 'elysia'
 import { AppError, malformed } from './errors'
 import { problemResponse, toAppError } from './problem'
-import type { Reporter } from './reporter'
+import { type Reporter, reportFailure } from './reporter'
 
 /** Known of a request before anything is asked of it. */
 type Envelope = { requestId: string; startedAt: number }
@@ -12,7 +12,7 @@ const envelopes = new WeakMap<Request, Envelope>()
 export function envelope({ reporter, methodsAt }: { reporter: Reporter; methodsAt: (path: string) => string[] }) {
   const answer = (error: AppError, request: Request): Response => {
     const { requestId } = open(request)
-    if (error.code === 'internal') reporter.unexpected(error.facts.cause ?? error, { request_id: requestId })
+    reportFailure(reporter, error, { request_id: requestId })
     return problemResponse(error, { instance: pathOf(request), requestId })
   }
 

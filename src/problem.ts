@@ -41,7 +41,7 @@ export function statusOf({ code, facts }: AppError): number {
 export function problemResponse(error: AppError, at: { instance: string; requestId: string }): Response {
   const status = statusOf(error)
   const problem: Problem = {
-    type: `urn:tenantry:problem:${error.code}`,
+    type: `urn:problem-type:${error.code}`,
     title: kinds[error.code].title,
     status,
     detail: error.message,

@@ -36,6 +36,13 @@ export function lineReporter(
   }
 }
 
+/** Of a failed request, what an operator should see: a defect, or the outage behind it. What callers did wrong is theirs. */
+export function reportFailure(reporter: Reporter, error: AppError, fields: Fields): void {
+  const { cause, retryAfterSeconds } = error.facts
+  if (error.code === 'internal' && retryAfterSeconds === undefined) reporter.unexpected(cause ?? error, fields)
+  else if (/^(internal|provider_)/.test(error.code) && cause !== undefined) reporter.warn(describe(error), fields)
+}
+
 /** What ends a line or moves a terminal's cursor. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it finds
 const control = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g

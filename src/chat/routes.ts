@@ -12,7 +12,7 @@ export const chatRoutes = (deps: Deps, access: Access) =>
   new Elysia({ prefix: '/api/v1/chat', tags: ['Chat'] }).use(access).post(
     '',
     async ({ principal, body, request, set }) => {
-      const turn = await openTurn(deps, principal, body, parseIdempotencyKey(request))
+      const turn = await deps.lifetime.attend(openTurn(deps, principal, body, parseIdempotencyKey(request)))
       if ('replayed' in turn) set.headers['idempotency-replayed'] = 'true'
 
       const waiting = new Waiting(request.signal, deps.lifetime.cutoff)

@@ -1,5 +1,5 @@
 import { toAppError } from '../problem'
-import { describe, type Reporter } from '../reporter'
+import { describe, type Reporter, reportFailure } from '../reporter'
 import type { Reply } from './schema'
 
 /** Comment lines keep proxies and idle timers from closing a stream whose model thinks. */
@@ -33,7 +33,7 @@ export function replyStream(
           (reply) => send(event('done', reply)),
           (thrown: unknown) => {
             const error = toAppError(thrown)
-            if (error.code === 'internal') reporter.unexpected(error.facts.cause ?? error, { request_id: requestId })
+            reportFailure(reporter, error, { request_id: requestId })
             send(event('error', { code: error.code, detail: error.message, request_id: requestId }))
           },
         )

@@ -34,7 +34,7 @@ describe('A token', () => {
       'content-type': 'application/problem+json',
     })
     expect(response.body).toEqual({
-      type: 'urn:tenantry:problem:unauthenticated',
+      type: 'urn:problem-type:unauthenticated',
       title: 'Authentication is needed',
       status: 401,
       detail: 'Send the header Authorization: Bearer <token>.',

@@ -67,7 +67,7 @@ describe('A chat whose model', () => {
       expect(failed).toMatchObject({
         status: wanted.status,
         headers: { 'content-type': 'application/problem+json' },
-        body: { status: wanted.status, code: wanted.code, type: `urn:tenantry:problem:${wanted.code}` },
+        body: { status: wanted.status, code: wanted.code, type: `urn:problem-type:${wanted.code}` },
       })
       expect(JSON.stringify(failed)).not.toContain('canary')
       expect(model.asked).toHaveLength(turns.length)

@@ -40,7 +40,7 @@ describe('a failure that nobody foresaw', () => {
 
     expect(response).toMatchObject({ status: 500, headers: { 'content-type': 'application/problem+json' } })
     expect(response.body).toEqual({
-      type: 'urn:tenantry:problem:internal',
+      type: 'urn:problem-type:internal',
       title: 'Something went wrong here',
       status: 500,
       detail: 'The request failed here; the request id finds it in the log.',
@@ -72,9 +72,10 @@ describe('a failure that nobody foresaw', () => {
     ['SQLITE_BUSY'],
     ['SQLITE_FULL'],
   ] as const)('of the connection to the database (%s) says when to come back', async (code, fixtures) => {
-    const { users, takeErrors, viewerA } = fixtures
+    const { users, viewerA } = fixtures
     const refused = Object.assign(new Error(`10.0.0.5:5432 refused ${canary}`), { code })
-    const victim = await among({ database: broken('select', refused) }, users.viewerA)
+    const { lines, reporter } = written('json')
+    const victim = await among({ database: broken('select', refused), reporter }, users.viewerA)
 
     const response = await victim.get('/api/v1/me')
 
@@ -85,7 +86,7 @@ describe('a failure that nobody foresaw', () => {
       body: { code: 'internal', detail },
     })
     expect(JSON.stringify(response)).not.toMatch(/canary|10\.0\.0\.5|SQLITE|ECONN|57P01/)
-    expect(takeErrors()).toEqual([refused])
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ level: 'warn' }])
     expect(await viewerA.get('/api/v1/me')).toMatchObject({ status: 200 })
   })
 })

@@ -136,7 +136,7 @@ describe.serial('A change of keys', () => {
 })
 
 describe.serial('Without its key set', () => {
-  test('the service goes on with the keys it has, for ten minutes', async ({ users, clock, takeErrors }) => {
+  test('the service goes on with the keys it has, for ten minutes', async ({ users, clock }) => {
     await using issuer = issuerOf(rsa)
     using time = moving(clock)
     const { keysOnly } = clientsOf(issuer.url)
@@ -152,7 +152,6 @@ describe.serial('Without its key set', () => {
 
     expect(before).toMatchObject({ status: 200 })
     expect(after).toMatchObject(withoutKeys())
-    expect(takeErrors()).toHaveLength(1)
   })
 
   const failures: [string, () => Response][] = [
@@ -164,28 +163,24 @@ describe.serial('Without its key set', () => {
     ['is a list', () => Response.json([])],
     ['is somewhere else', () => Response.redirect('/other.json')],
   ]
-  test.each(failures)(
-    'that %s, nobody is told that the token is bad',
-    async (_, answer, { users, clock, takeErrors }) => {
-      await using issuer = issuerOf(rsa)
-      using time = moving(clock)
-      const { keysOnly } = clientsOf(issuer.url)
-      const token = signedBy(rsa, 'RS256', claimsOf(users.viewerA))
-      issuer.answer(answer)
+  test.each(failures)('that %s, nobody is told that the token is bad', async (_, answer, { users, clock }) => {
+    await using issuer = issuerOf(rsa)
+    using time = moving(clock)
+    const { keysOnly } = clientsOf(issuer.url)
+    const token = signedBy(rsa, 'RS256', claimsOf(users.viewerA))
+    issuer.answer(answer)
 
-      const response = await keysOnly.get('/api/v1/me', bearer(token))
+    const response = await keysOnly.get('/api/v1/me', bearer(token))
 
-      expect(response).toMatchObject(withoutKeys())
-      expect(response.headers).not.toHaveProperty('www-authenticate')
-      expect(JSON.stringify(response)).not.toContain(new URL(issuer.url).host)
-      expect(takeErrors()).toHaveLength(1)
-      issuer.publish(rsa)
-      time.pass({ seconds: 5 })
-      expect(await keysOnly.get('/api/v1/me', bearer(token))).toMatchObject({ status: 200 })
-    },
-  )
+    expect(response).toMatchObject(withoutKeys())
+    expect(response.headers).not.toHaveProperty('www-authenticate')
+    expect(JSON.stringify(response)).not.toContain(new URL(issuer.url).host)
+    issuer.publish(rsa)
+    time.pass({ seconds: 5 })
+    expect(await keysOnly.get('/api/v1/me', bearer(token))).toMatchObject({ status: 200 })
+  })
 
-  test('because nobody listens there, the answer is the same', async ({ users, takeErrors }) => {
+  test('because nobody listens there, the answer is the same', async ({ users }) => {
     const issuer = issuerOf(rsa)
     const { keysOnly, both } = clientsOf(issuer.url)
     const token = signedBy(rsa, 'RS256', claimsOf(users.viewerA))
@@ -194,10 +189,9 @@ describe.serial('Without its key set', () => {
     const responses = await Promise.all([keysOnly, both].map((each) => each.get('/api/v1/me', bearer(token))))
 
     expect(responses).toMatchObject([withoutKeys(), withoutKeys()])
-    expect(takeErrors()).toHaveLength(2)
   })
 
-  test('it is asked for once in 5 s, however many tokens come', async ({ users, clock, takeErrors }) => {
+  test('it is asked for once in 5 s, however many tokens come', async ({ users, clock }) => {
     await using issuer = issuerOf(rsa)
     using time = moving(clock)
     const { keysOnly } = clientsOf(issuer.url)
@@ -214,7 +208,6 @@ describe.serial('Without its key set', () => {
 
     expect([first, second, third]).toMatchObject([withoutKeys(), withoutKeys(), withoutKeys()])
     expect([fetchesWithin, issuer.fetches()]).toEqual([1, 2])
-    expect(takeErrors()).toHaveLength(3)
   })
 })
 

@@ -6,7 +6,7 @@ const canary = 'canary-5f1d'
 
 /** What every problem of this code looks like, but for its own parts. */
 const problem = (status: number, code: string, title: string, instance: string, detail: string) => ({
-  type: `urn:tenantry:problem:${code}`,
+  type: `urn:problem-type:${code}`,
   title,
   status,
   detail,

@@ -27,7 +27,7 @@ describe('Configuration', () => {
       encryptionKey: undefined,
       logLevel: 'info',
       openapi: true,
-      shutdownGraceMs: 7_000,
+      shutdownGraceMs: 10_000,
     })
   })
 

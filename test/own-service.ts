@@ -1,0 +1,74 @@
+import { buildApp } from '../src/app'
+import { signToken, tokenVerifier } from '../src/auth/tokens'
+import type { Deps } from '../src/deps'
+import { systemClock } from '../src/ids'
+import { Lifetime } from '../src/lifetime'
+import type { Provider } from '../src/providers/provider'
+import { createTenant } from '../src/tenants/store'
+import { type Client, client } from '../src/testing'
+import { createUser } from '../src/users/store'
+import { jwtConfig, deps as kitDeps } from './kit'
+import { ownDatabase } from './own-database'
+
+/** A service on a database of its own, for what a sandbox cannot show: real sockets, real commits, many connections. */
+export type OwnService = AsyncDisposable & {
+  deps: Deps
+  /** Speaks with it inside the process. */
+  operator: Client
+  /** Listens on loopback; returns where. */
+  listen(): string
+  /** Resolves when nothing is on its way any longer: no request, and no work that outlives one. */
+  settle(): Promise<void>
+  /** Of the operator. */
+  headers: { authorization: string; 'content-type': string }
+  /** What the app found unexpected so far. */
+  errors: unknown[]
+}
+
+/** Use it outside the kit's `test`, whose sandbox would take its queries. */
+export async function ownService(provider: Provider, changes: Partial<Deps> = {}): Promise<OwnService> {
+  const connection = await ownDatabase()
+  const { database } = connection
+  const errors: unknown[] = []
+  const unexpected = (error: unknown) => void errors.push(error)
+  const deps: Deps = {
+    ...kitDeps,
+    database,
+    provider,
+    ping: connection.ping,
+    verifyToken: tokenVerifier(jwtConfig, systemClock),
+    clock: systemClock,
+    reporter: { info: () => {}, warn: unexpected, unexpected },
+    lifetime: new Lifetime(unexpected),
+    ...changes,
+  }
+  const tenant_id = await createTenant(deps, { slug: 'acme', name: 'Acme' })
+  await createUser(deps, tenant_id, { external_id: 'olivia', role: 'operator', email: 'olivia@acme.example' })
+  const token = await signToken({ sub: 'olivia', tenant_id, role: 'operator' }, jwtConfig, systemClock, 3600)
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+  const app = buildApp(deps)
+
+  return {
+    deps,
+    headers,
+    errors,
+    operator: client(
+      (request) => app.handle(request),
+      () => headers,
+    ),
+    listen() {
+      app.listen({ port: 0, hostname: '127.0.0.1' })
+      return app.server?.url.origin ?? ''
+    },
+    async settle() {
+      // Bun tells nobody when a request whose caller left is over.
+      while ((app.server?.pendingRequests ?? 0) > 0) await new Promise((resolve) => setImmediate(resolve))
+      await deps.lifetime.settle()
+    },
+    [Symbol.asyncDispose]: async () => {
+      await app.server?.stop(true)
+      await deps.lifetime.settle()
+      await connection[Symbol.asyncDispose]()
+    },
+  }
+}

@@ -1,0 +1,248 @@
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { readdirSync, statSync } from 'node:fs'
+import { connect as connectSocket, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { connect } from '../../src/database/database'
+import { dialect } from '../../src/database/dialect'
+import { read } from '../../src/testing'
+import { chunk, completion, FakeProvider, type Turn } from '../fake-provider'
+import { emptyDatabase, everything, rowsOf } from '../own-database'
+import { asksAt, jwtSecret, type Served, seed, startServer, tenantry } from './program'
+
+// Starting a process takes as long as the machine is busy.
+setDefaultTimeout(30_000)
+
+function post(served: Served, token: string, body: object): Promise<Response> {
+  const answer = fetch(`${served.url}/api/v1/chat`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+  answer.catch(() => {}) // whoever awaits it is told; a test that failed before does not fail the next one
+  return answer
+}
+
+/** A provider that takes one whole and one streamed question, begins the stream, and ends both when `release` is called. */
+function holdingProvider() {
+  const released = Promise.withResolvers<void>()
+  const asked = { json: Promise.withResolvers<void>(), stream: Promise.withResolvers<void>() }
+  const held: Turn = async ({ body }) => {
+    if (!body.stream) {
+      asked.json.resolve()
+      await released.promise
+      return Response.json(completion('whole'))
+    }
+    const encoder = new TextEncoder()
+    const events = new ReadableStream<Uint8Array>({
+      async start(controller) {
+        controller.enqueue(encoder.encode(chunk({ content: 'first ' })))
+        asked.stream.resolve()
+        await released.promise
+        controller.enqueue(encoder.encode(chunk({ content: 'last' }) + chunk({}, { finish_reason: 'stop' })))
+        controller.close()
+      },
+    })
+    return new Response(events, { headers: { 'content-type': 'text/event-stream' } })
+  }
+  const provider = new FakeProvider().does(held, held)
+  return {
+    env: asksAt(provider),
+    asked: { json: asked.json.promise, stream: asked.stream.promise },
+    release: () => released.resolve(),
+    [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose](),
+  }
+}
+
+async function rawSocket(served: Served, text: string): Promise<{ socket: Socket; closed: Promise<unknown> }> {
+  const socket = connectSocket(Number(new URL(served.url).port), '127.0.0.1')
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  await new Promise((resolve) => socket.once('connect', resolve))
+  socket.write(text)
+  return { socket, closed }
+}
+
+const nextData = (socket: Socket) => new Promise<string>((resolve) => socket.once('data', (data) => resolve(`${data}`)))
+
+/** What a process that did not close its database would leave: SQLite's side files, or connections of Postgres. */
+async function leftOpen(database: { url: string; folder: string }): Promise<unknown[]> {
+  if (dialect === 'sqlite') return readdirSync(database.folder).filter((file) => file !== 'own.db')
+  await using connection = connect(database.url)
+  return await rowsOf(
+    connection,
+    'select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+  )
+}
+
+async function storedReplies(url: string) {
+  await using connection = connect(url)
+  const { messages = [] } = await everything(connection)
+  return messages.filter(({ role }) => role === 'assistant').map(({ content, status }) => ({ content, status }))
+}
+
+describe('the start', () => {
+  test('in production logs JSON, says where it listens, and is ready then', async () => {
+    await using database = await emptyDatabase()
+    await using served = await startServer({ DATABASE_URL: database.url })
+
+    const ready = await read(await fetch(`${served.url}/health/ready`))
+
+    expect(ready).toMatchObject({ status: 200, body: { status: 'ready' } })
+    const lines = served.log.map((line) => JSON.parse(line))
+    expect(lines.map(({ message }) => message)).toEqual([
+      'The database was migrated.',
+      'No PROVIDER_BASE_URL is set: the built-in echo model answers.',
+      'Tenantry listens.',
+    ])
+    expect(lines[2]).toMatchObject({ level: 'info', url: served.url, environment: 'production' })
+  })
+
+  test('in development makes a secret once and keeps it to itself', async () => {
+    await using database = await emptyDatabase()
+    await using inFolder = await emptyDatabase()
+    const { tenant_id } = await seed(database.url)
+    const env = { DATABASE_URL: database.url, TENANTRY_ENV: 'development', JWT_SECRET: '' }
+    const options = { cwd: inFolder.folder }
+
+    const first = await tenantry(['token', '--tenant=acme', '--user=ada'], env, options)
+    await using served = await startServer(env, options)
+
+    const me = await fetch(`${served.url}/api/v1/me`, { headers: { authorization: `Bearer ${first.out.trim()}` } })
+    expect(await read(me)).toMatchObject({ status: 200, body: { tenant: { id: tenant_id } } })
+    const file = join(dialect === 'sqlite' ? database.folder : join(inFolder.folder, 'data'), '.jwt-secret')
+    const secret = (await Bun.file(file).text()).trim()
+    expect(Buffer.from(secret, 'base64')).toHaveLength(48)
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+    expect(served.log.join('\n')).not.toContain(secret)
+    expect(served.log.at(-1)).toMatch(/^info Tenantry listens\. url=http:\/\/127\.0\.0\.1:\d+ /)
+  })
+
+  test('ends with one line when the port is taken', async () => {
+    await using database = await emptyDatabase()
+    await using served = await startServer({ DATABASE_URL: database.url })
+    const { port } = new URL(served.url)
+    const env = { DATABASE_URL: database.url, JWT_SECRET: jwtSecret, LOG_LEVEL: 'error' }
+
+    const second = await tenantry(['serve'], { ...env, PORT: port })
+
+    expect(second).toMatchObject({ code: 1, out: '' })
+    expect(second.err).toMatch(new RegExp(`^tenantry: [^\\n]*\\b${port}\\b[^\\n]*\\n$`))
+    expect((await fetch(`${served.url}/health/ready`)).status).toBe(200)
+  })
+})
+
+describe('a promise that fails and that nobody awaits', () => {
+  test('is one line in the log and does not end the process', async () => {
+    await using database = await emptyDatabase()
+    const preload = join(database.folder, 'stray.ts')
+    await Bun.write(preload, `process.on('SIGUSR2', () => { Promise.reject(new Error('A stray promise\\nfailed')) })`)
+    await using served = await startServer({ DATABASE_URL: database.url }, { preload })
+
+    served.kill('SIGUSR2')
+    await served.logged('stray')
+
+    const line = JSON.parse(served.log.find((each) => each.includes('stray')) ?? '')
+    expect(line).toMatchObject({ level: 'error', message: 'Error: A stray promise\nfailed' })
+    expect((await fetch(`${served.url}/health/ready`)).status).toBe(200)
+  })
+})
+
+describe('the end', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    'upon %s lets running replies finish, takes no new connection, and closes the database',
+    async (signal) => {
+      await using database = await emptyDatabase()
+      const { token } = await seed(database.url)
+      await using provider = holdingProvider()
+      await using served = await startServer({ DATABASE_URL: database.url, ...provider.env })
+      const idle = await rawSocket(served, 'GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n')
+      const readiness = await nextData(idle.socket)
+      const json = post(served, token, { message: 'json' })
+      const stream = post(served, token, { message: 'stream', stream: true })
+      await Promise.all([provider.asked.json, provider.asked.stream])
+
+      served.kill(signal)
+      await idle.closed
+      const refused = await fetch(`${served.url}/health/ready`, { keepalive: false }).catch((error) => error.code)
+      provider.release()
+
+      expect(readiness).toStartWith('HTTP/1.1 200 OK')
+      expect(refused).toBe('ECONNREFUSED')
+      expect(await read(await json)).toMatchObject({ status: 200, body: { response: 'whole' } })
+      expect(await read(await stream)).toMatchObject({
+        status: 200,
+        body: [
+          { event: 'token', data: { content: 'first ' } },
+          { event: 'token', data: { content: 'last' } },
+          { event: 'done', data: { response: 'first last' } },
+        ],
+      })
+      expect(await served.exited).toBe(0)
+      expect(JSON.parse(served.log.at(-1) ?? '')).toMatchObject({ level: 'info', message: 'Ended.' })
+      expect(await leftOpen(database)).toEqual([])
+      expect((await storedReplies(database.url)).map(({ status }) => status)).toEqual(['complete', 'complete'])
+    },
+  )
+
+  test('cuts what outlives the grace: it is told so, once, and what came of it is stored', async () => {
+    await using database = await emptyDatabase()
+    const { token } = await seed(database.url)
+    await using provider = holdingProvider()
+    await using served = await startServer({ DATABASE_URL: database.url, SHUTDOWN_GRACE_MS: '50', ...provider.env })
+    const json = post(served, token, { message: 'json' })
+    const stream = post(served, token, { message: 'stream', stream: true })
+    await Promise.all([provider.asked.json, provider.asked.stream])
+    const streamed = await stream
+
+    served.kill('SIGTERM')
+
+    const cut = { code: 'provider_unavailable', detail: expect.stringContaining('interrupted because the server') }
+    expect(await read(await json)).toMatchObject({ status: 503, headers: { 'retry-after': '1' }, body: cut })
+    expect((await read(streamed)).body).toEqual([
+      { event: 'token', data: { content: 'first ' } },
+      { event: 'error', data: { ...cut, request_id: expect.any(String) } },
+    ])
+    expect(await served.exited).toBe(0)
+    expect(await leftOpen(database)).toEqual([])
+    const stored = await storedReplies(database.url)
+    expect(stored.toSorted((a, b) => String(a.content).localeCompare(String(b.content)))).toEqual([
+      { content: '', status: 'interrupted' },
+      { content: 'first ', status: 'interrupted' },
+    ])
+  })
+
+  test('does not wait for the grace when it is asked a second time', async () => {
+    await using database = await emptyDatabase()
+    const { token } = await seed(database.url)
+    await using provider = holdingProvider()
+    await using served = await startServer({ DATABASE_URL: database.url, SHUTDOWN_GRACE_MS: '600000', ...provider.env })
+    const stream = await post(served, token, { message: 'stream', stream: true })
+    await provider.asked.stream
+
+    served.kill('SIGTERM')
+    await served.logged('Ending')
+    served.kill('SIGINT')
+
+    expect((await read(stream)).body).toMatchObject([{ event: 'token' }, { event: 'error' }])
+    expect(await served.exited).toBe(0)
+    expect(await storedReplies(database.url)).toEqual([{ content: 'first ', status: 'interrupted' }])
+  })
+
+  test('comes although a caller never sends the rest of its request', async () => {
+    await using database = await emptyDatabase()
+    const { token } = await seed(database.url)
+    await using served = await startServer({ DATABASE_URL: database.url, SHUTDOWN_GRACE_MS: '50' })
+    const lines = ['POST /api/v1/chat HTTP/1.1', 'Host: localhost', `Authorization: Bearer ${token}`]
+    const half = await rawSocket(
+      served,
+      `${lines.join('\r\n')}\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{`,
+    )
+    const ready = await fetch(`${served.url}/health/ready`)
+
+    served.kill('SIGTERM')
+
+    await half.closed
+    expect(ready.status).toBe(200)
+    expect(await served.exited).toBe(0)
+    expect(await leftOpen(database)).toEqual([])
+  })
+})
