@@ -59,15 +59,6 @@ export class FakeProvider {
 
   async #answer(request: Request): Promise<Response> {
     const left = Promise.withResolvers<void>()
-    const asked: Asked = {
-      path: new URL(request.url).pathname,
-      headers: request.headers,
-      body: await request.json(),
-      left: left.promise,
-    }
-    this.asked.push(asked)
-    for (const notify of this.#begun.splice(0)) notify()
-
     this.#open++
     let over = false
     const end = () => {
@@ -78,6 +69,15 @@ export class FakeProvider {
       left.resolve()
       end()
     })
+    const asked: Asked = {
+      path: new URL(request.url).pathname,
+      headers: request.headers,
+      body: await request.json().catch(() => ({})), // a caller may leave before all of it is here
+      left: left.promise,
+    }
+    this.asked.push(asked)
+    for (const notify of this.#begun.splice(0)) notify()
+
     const turn = this.#turns.shift() ?? modelled[asked.body.model] ?? answersWell
     const response = await turn(asked)
     if (response.body === null) {

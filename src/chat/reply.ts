@@ -6,7 +6,7 @@ import { type Database, oncePerDatabase } from '../database/database'
 import { tenant_settings, usage_records } from '../database/tables'
 import type { Deps } from '../deps'
 import { AppError, conflict } from '../errors'
-import { newId } from '../ids'
+import { newId, parseId } from '../ids'
 import { ask } from '../providers/ask'
 import type { Prompt, ReportedUsage } from '../providers/provider'
 import { idempotencyKeys, type Lease } from './idempotency'
@@ -70,34 +70,31 @@ export async function openTurn(
     if (standing?.state === 'answered') return { replayed: standing.reply }
 
     const [settings] = await queries(database).settings.execute({ tenant_id: principal.tenant_id })
-    const resumed = standing?.state === 'resumed' ? standing : undefined
-    const wanted = resumed?.conversation_id ?? question.conversation_id
-    const conversation =
-      wanted === undefined
-        ? await conversations.create({ title: titleOf(question.message) })
-        : await conversations.get(wanted)
-    let { position, lease } = resumed ?? {}
-    if (position === undefined) {
-      const appended = await appendMessage(deps, principal, conversation.id, {
-        role: 'user',
-        content: question.message,
-        status: 'complete',
-      })
-      position = appended.position
-      lease = await keys?.begin(question, limits.provider.totalMs, {
-        conversation_id: conversation.id,
-        message_id: appended.id,
-      })
-    }
+    const opened =
+      standing?.state === 'resumed'
+        ? { ...standing, system_prompt: (await conversations.get(standing.conversation_id)).system_prompt }
+        : await appendQuestion()
     return {
       principal,
-      conversation_id: conversation.id,
+      conversation_id: opened.conversation_id,
       model: question.model ?? settings?.default_model ?? deps.defaultModel,
-      position,
-      prompts: { system: conversation.system_prompt ?? settings?.system_prompt ?? null, message: question.message },
-      hold: key !== undefined && lease ? { key, lease } : undefined,
+      position: opened.position,
+      prompts: { system: opened.system_prompt ?? settings?.system_prompt ?? null, message: question.message },
+      hold: key !== undefined && opened.lease ? { key, lease: opened.lease } : undefined,
     }
   })
+
+  async function appendQuestion() {
+    const { message } = question
+    const conversation_id =
+      question.conversation_id === undefined
+        ? (await conversations.create({ title: titleOf(message) })).id
+        : parseId(question.conversation_id, 'conversation')
+    const user = { role: 'user', content: message, status: 'complete' } as const
+    const { id: message_id, position, system_prompt } = await appendMessage(deps, principal, conversation_id, user)
+    const lease = await keys?.begin(question, limits.provider.totalMs, { conversation_id, message_id })
+    return { conversation_id, position, system_prompt, lease }
+  }
 }
 
 /**

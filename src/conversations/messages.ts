@@ -28,7 +28,7 @@ const queries = oncePerDatabase((database) => ({
       updated_at: sql`${sql.param(given('now'), conversations.updated_at)}`,
     })
     .where(and(eq(conversations.tenant_id, given('tenant_id')), eq(conversations.id, given('conversation_id'))))
-    .returning({ position: conversations.message_count })
+    .returning({ position: conversations.message_count, system_prompt: conversations.system_prompt })
     .prepare('message_count'),
   insert: database
     .insert(messages)
@@ -63,17 +63,17 @@ const queries = oncePerDatabase((database) => ({
     .prepare('messages_before'),
 }))
 
-/** Appends in the order of calls; belongs in a transaction. Throws not_found when the conversation is gone. */
+/** Appends in the order of calls; belongs in a transaction. The conversation's system prompt comes along. Throws not_found when the conversation is gone. */
 export async function appendMessage(
   { database, clock }: { database: Database; clock: Clock },
   { tenant_id }: Principal,
   conversation_id: string,
   { model = undefined, prompt_tokens, completion_tokens, ...message }: NewMessage,
-): Promise<{ id: string; position: number }> {
+): Promise<{ id: string; position: number; system_prompt: string | null }> {
   const now = clock.now()
   const [counted] = await queries(database).count.execute({ tenant_id, conversation_id, now })
   if (!counted) throw notFound('conversation')
-  const { position } = counted
+  const { position, system_prompt } = counted
   const id = newId(clock)
   await queries(database).insert.execute({
     ...message,
@@ -86,7 +86,7 @@ export async function appendMessage(
     completion_tokens: completion_tokens ?? null,
     now,
   })
-  return { id, position }
+  return { id, position, system_prompt }
 }
 
 /** What was said before a position, oldest first, cut to `historyBudget` from the oldest. What failed was never said. */

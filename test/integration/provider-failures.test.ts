@@ -29,7 +29,11 @@ describe('A chat that a server gives no whole answer to', () => {
     ['502 twice', [fails(502), fails(502)], { status: 503, code: 'provider_unavailable' }],
     ['503, then 500', [fails(503), fails(500)], unavailable],
     ['429 for long', [fails(429, { headers: { 'retry-after': '60' } })], { status: 503, code: 'provider_unavailable' }],
-    ['a redirect', [() => Response.redirect('http://127.0.0.1:9/v1/chat/completions', 307)], unavailable],
+    [
+      'a redirect',
+      [() => new Response(null, { status: 307, headers: { location: '/v1/chat/completions' } })],
+      unavailable,
+    ],
     ['a page', [answers('<html>Welcome</html>', { 'content-type': 'text/html' })], unavailable],
     ['a page that says it is JSON', [answers('<html>Welcome</html>')], unavailable],
     ['an empty body', [answers('')], unavailable],
