@@ -1,8 +1,7 @@
-import { eq, inArray, or, type SQL, sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import type { Principal } from '../auth/principal'
-import type { Database } from '../database/database'
 import { dialect } from '../database/dialect'
-import { conversations, messages } from '../database/tables'
+import { conversations } from '../database/tables'
 
 /** More words than anybody types. */
 const mostWords = 16
@@ -12,24 +11,23 @@ const mostWords = 16
  * Only letters and digits of `q` count, so no text is a syntax error and none is syntax. Undefined when it has none.
  * The index is kept by the database itself: triggers on SQLite, generated columns on Postgres (drizzle/*\/0001_search.sql).
  */
-export function matching(database: Database, { tenant_id }: Principal, q: string): SQL | undefined {
+export function matching({ tenant_id }: Principal, q: string): SQL | undefined {
   const words = (q.normalize('NFC').match(/[\p{L}\p{N}][\p{L}\p{N}\p{M}]*/gu) ?? []).slice(0, mostWords)
   if (words.length === 0) return undefined
-  return dialect === 'sqlite' ? fts5(tenant_id, words) : tsvector(database, tenant_id, words)
+  const tenant = `t${tenant_id.replaceAll('-', '')}`
+  return dialect === 'sqlite' ? fts5(tenant, words) : tsvector(tenant_id, tenant, words)
 }
 
-function fts5(tenant_id: string, words: string[]): SQL {
+function fts5(tenant: string, words: string[]): SQL {
   const all = words.map((word, at) => `"${word}"${at === words.length - 1 ? '*' : ''}`).join(' AND ')
-  const match = `scope : t${tenant_id.replaceAll('-', '')} AND words : (${all})`
+  const match = `scope : ${tenant} AND words : (${all})`
   return sql`${conversations.id} in (select conversation_id from conversation_search where conversation_search match ${match})`
 }
 
-function tsvector(database: Database, tenant_id: string, words: string[]): SQL | undefined {
+function tsvector(tenant_id: string, tenant: string, words: string[]): SQL {
   const all = words.map((word, at) => `'${word.toLowerCase()}'${at === words.length - 1 ? ':*' : ''}`).join(' & ')
-  const query = sql`to_tsquery('simple', ${all})`
-  const inMessages = database
-    .select({ id: messages.conversation_id })
-    .from(messages)
-    .where(sql`${eq(messages.tenant_id, tenant_id)} and ${messages}."search" @@ ${query}`)
-  return or(sql`${conversations}."search" @@ ${query}`, inArray(conversations.id, inMessages))
+  const query = sql`(to_tsquery('simple', ${all}) && ${tenant}::tsquery)`
+  return sql`${conversations.id} in (
+    select titled.id from conversations titled where titled.tenant_id = ${tenant_id} and titled.search @@ ${query}
+    union select said.conversation_id from messages said where said.tenant_id = ${tenant_id} and said.search @@ ${query})`
 }

@@ -30,6 +30,19 @@ describe('a new id', () => {
   })
 })
 
+describe('ids of one millisecond', () => {
+  test('sort in the order they were made, whatever the clock did in between', () => {
+    const standing = at('2026-03-02T09:00:00.000Z')
+
+    const ids = Array.from({ length: 5000 }, () => {
+      newId(at('2026-04-01T00:00:00.000Z'))
+      return newId(standing)
+    })
+
+    expect(ids.toSorted()).toEqual(ids)
+  })
+})
+
 describe('an id from outside', () => {
   const id = '01960000-0000-7000-8000-0000000abcde'
 
