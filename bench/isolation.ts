@@ -1,0 +1,47 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { number, quick, report, show, spread, verdict } from './support/measure'
+import { root } from './support/processes'
+
+const isPostgres = process.argv.includes('--postgres')
+const tests = quick ? 100 : 500
+const rounds = quick ? 2 : 9
+
+// The kit runs inside `bun test` only; the file writes what its groups took.
+const folder = mkdtempSync(join(tmpdir(), 'tenantry-bench-'))
+const results = join(folder, 'results.json')
+const run = Bun.spawnSync([process.execPath, 'test', './bench/support/isolation.test.ts'], {
+  cwd: root,
+  env: {
+    ...process.env,
+    TESTING_DATABASE_URL: isPostgres ? 'postgres:embedded' : 'sqlite::memory:',
+    BENCH_RESULTS: results,
+    BENCH_TESTS: String(tests),
+    BENCH_ROUNDS: String(rounds),
+  },
+  stdout: 'pipe',
+  stderr: 'pipe',
+})
+if (!run.success) throw new Error(run.stderr.toString().slice(-3000))
+const msPerTest: Record<'plain' | 'empty' | 'create' | 'chat' | 'list', number[]> = JSON.parse(
+  readFileSync(results, 'utf8'),
+)
+rmSync(folder, { recursive: true })
+
+const isolation = spread(msPerTest.empty.map((ms, round) => ms - (msPerTest.plain[round] ?? Number.NaN)))
+const limit = isPostgres ? 1 : 0.05
+const row = (name: string, ms: number[], target = '') => [name, show(spread(ms), 3), target]
+report(
+  `Isolation of tests, ${isPostgres ? 'embedded PostgreSQL' : 'SQLite'}`,
+  `ms for each test, the runner included. Median (min to max) of ${rounds} rounds of ${number(tests, 0)} tests.`,
+  ['', 'ms', 'target'],
+  [
+    row("an empty test of bun:test's", msPerTest.plain),
+    row("an empty test of the kit's", msPerTest.empty),
+    ['opening a world and rolling it back', show(isolation, 3), verdict(isolation.median, 'at most', limit, 'ms')],
+    row('creates a conversation', msPerTest.create),
+    row('chats', msPerTest.chat),
+    row('lists', msPerTest.list),
+  ],
+)
