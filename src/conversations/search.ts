@@ -14,18 +14,18 @@ const mostWords = 16
 export function matching({ tenant_id }: Principal, q: string): SQL | undefined {
   const words = (q.normalize('NFC').match(/[\p{L}\p{N}][\p{L}\p{N}\p{M}]*/gu) ?? []).slice(0, mostWords)
   if (words.length === 0) return undefined
-  const tenant = `t${tenant_id.replaceAll('-', '')}`
-  return dialect === 'sqlite' ? fts5(tenant, words) : tsvector(tenant_id, tenant, words)
+  return dialect === 'sqlite' ? fts5(tenant_id, words) : tsvector(tenant_id, words)
 }
 
-function fts5(tenant: string, words: string[]): SQL {
+function fts5(tenant_id: string, words: string[]): SQL {
   const all = words.map((word, at) => `"${word}"${at === words.length - 1 ? '*' : ''}`).join(' AND ')
-  const match = `scope : ${tenant} AND words : (${all})`
+  const match = `scope : t${tenant_id.replaceAll('-', '')} AND words : (${all})`
   return sql`${conversations.id} in (select conversation_id from conversation_search where conversation_search match ${match})`
 }
 
-function tsvector(tenant_id: string, tenant: string, words: string[]): SQL {
+function tsvector(tenant_id: string, words: string[]): SQL {
   const all = words.map((word, at) => `'${word.toLowerCase()}'${at === words.length - 1 ? ':*' : ''}`).join(' & ')
+  const tenant = `'=${tenant_id.replaceAll('-', '')}'`
   const query = sql`(to_tsquery('simple', ${all}) && ${tenant}::tsquery)`
   return sql`${conversations.id} in (
     select titled.id from conversations titled where titled.tenant_id = ${tenant_id} and titled.search @@ ${query}
