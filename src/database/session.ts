@@ -14,12 +14,7 @@ export interface Session {
   nest<T>(work: (inner: Session) => Promise<T>): Promise<T>
   /** True where every transaction gets a connection of its own, so that nothing has to wait for another. */
   readonly pooled?: boolean
-  /** Where transactions come one after the other, those that wait for each other may share one commit. */
-  readonly shared?: SharedCommit
 }
-
-/** One transaction for several: each of them but the first in a savepoint of `inside`. */
-export type SharedCommit = { begin(): void; commit(): void; rollback(): void; readonly inside: Session }
 
 /** A session that concurrent requests share: one thing at a time, where a transaction is one thing. */
 export class Scope {
@@ -37,7 +32,6 @@ export class Scope {
   #waiting = 0
   #failure: { readonly error: unknown } | undefined
   #ended = false
-  #group: Group | undefined
 
   constructor(
     readonly session: Session,
@@ -52,9 +46,7 @@ export class Scope {
   run(statement: Statement): Promise<unknown[]> {
     switch (this.kind) {
       case 'database':
-        return this.session.shared
-          ? this.#join(this.session.shared, 'statement', (session) => session.run(statement))
-          : this.#alone(() => this.session.run(statement))
+        return this.#alone(() => this.session.run(statement))
       // Outside a transaction a statement may fail without harm to others; inside the sandbox's, it needs a savepoint for that.
       case 'sandbox':
         return this.#alone(() => this.session.nest((inner) => inner.run(statement)))
@@ -71,22 +63,20 @@ export class Scope {
   }
 
   transaction<T>(work: () => PromiseLike<T>): Promise<T> {
-    const whole = async (session: Session) => {
-      const scope = new Scope(session, 'transaction')
-      try {
-        const result = await scope.enter(work)
-        await scope.#settled()
-        if (scope.#failure) throw scope.#failure.error
-        return result
-      } finally {
-        await scope.#settled()
-        scope.#ended = true
-      }
-    }
-    if (this.session.shared) return this.#join(this.session.shared, 'transaction', whole)
     return this.#alone(() => {
       if (this.#failure) throw this.#failure.error
-      return this.session.nest(whole)
+      return this.session.nest(async (session) => {
+        const scope = new Scope(session, 'transaction')
+        try {
+          const result = await scope.enter(work)
+          await scope.#settled()
+          if (scope.#failure) throw scope.#failure.error
+          return result
+        } finally {
+          await scope.#settled()
+          scope.#ended = true
+        }
+      })
     })
   }
 
@@ -122,114 +112,21 @@ export class Scope {
     }
   }
 
-  /** Does `work` when all before it is done. */
+  /** Does `work` when all before it is done. Waits no longer than `patienceMs`: what it waits for may be waiting for it. */
   async #alone<T>(work: () => Promise<T>): Promise<T> {
-    if (this.session.pooled) {
-      this.#requireOpen()
-      return await work()
-    }
-    const release = await this.#turn()
-    try {
-      return await work()
-    } finally {
-      release()
-    }
-  }
-
-  /**
-   * Does `work` when all before it is done, and resolves when it is committed. While others wait, the transaction stays
-   * open for them: to write a commit costs more than what a request writes. Nobody learns of what is not committed yet,
-   * because a statement that finds the transaction open waits for its end too.
-   */
-  async #join<T>(
-    shared: SharedCommit,
-    kind: 'statement' | 'transaction',
-    work: (session: Session) => Promise<T>,
-  ): Promise<T> {
-    const release = await this.#turn()
-    let group = this.#group
-    let result: T
-    try {
-      if (!group && kind === 'statement') return await work(this.session)
-      if (group) {
-        group.members++
-        result = await (kind === 'statement' ? work(shared.inside) : shared.inside.nest(work))
-      } else {
-        group = new Group(shared)
-        // Nothing stands before it, so that it can be undone as a whole.
-        result = await work(shared.inside).catch((error) => {
-          group?.abandon()
-          throw error
-        })
-        this.#group = group
-      }
-    } finally {
-      if (this.#group && (this.#waiting === 1 || this.#group.members >= mostMembers)) {
-        this.#group.commit()
-        this.#group = undefined
-      }
-      release()
-    }
-    await group.committed
-    return result
-  }
-
-  /**
-   * Resolves when it is the caller's turn, with how to end it. Waits no longer than `patienceMs`: what it waits for may
-   * be waiting for it. Claimed in the same synchronous step that looked, or two could come in at once.
-   */
-  async #turn(): Promise<() => void> {
-    this.#requireOpen()
+    if (this.#ended) throw new Error('This transaction is over: something in it was not awaited')
+    if (this.session.pooled) return work()
     const before = this.#tail
     const turn = Promise.withResolvers<void>()
+    // Claimed in the same synchronous step that looked, or two could come in at once.
     this.#tail = before.then(() => turn.promise)
-    const release = () => {
+    try {
+      if (this.#waiting++ > 0) await within(Scope.patienceMs, before)
+      return await work()
+    } finally {
       this.#waiting--
       turn.resolve()
     }
-    try {
-      if (this.#waiting++ > 0) await within(Scope.patienceMs, before)
-    } catch (error) {
-      release()
-      throw error
-    }
-    return release
-  }
-
-  #requireOpen(): void {
-    if (this.#ended) throw new Error('This transaction is over: something in it was not awaited')
-  }
-}
-
-/** How many share a commit at most, so that the first does not wait for ever. */
-const mostMembers = 64
-
-/** An open transaction that several share. */
-class Group {
-  members = 1
-  readonly #end = Promise.withResolvers<void>()
-
-  constructor(private readonly shared: SharedCommit) {
-    shared.begin()
-    this.committed.catch(() => {}) // each member is told by its own await
-  }
-
-  get committed(): Promise<void> {
-    return this.#end.promise
-  }
-
-  commit(): void {
-    try {
-      this.shared.commit()
-      this.#end.resolve()
-    } catch (error) {
-      this.abandon()
-      this.#end.reject(error)
-    }
-  }
-
-  abandon(): void {
-    this.shared.rollback()
   }
 }
 

@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { SQLiteAsyncDialect } from 'drizzle-orm/sqlite-core'
 import { type AsyncRemoteCallback, SQLiteRemoteSession, SqliteRemoteDatabase } from 'drizzle-orm/sqlite-proxy'
 import type { Queries, RunStatement } from './database'
-import type { Session, SharedCommit, Statement } from './session'
+import type { Session, Statement } from './session'
 
 Client.MAX_QUERY_CACHE_SIZE = 500 // 20 by default, fewer than the distinct statements of a service
 
@@ -20,7 +20,7 @@ export function open(url: string) {
   // 32 MB of log before it is written back, which makes somebody wait. By default it is 4 MB, and every 30th reply waits.
   client.run('pragma wal_autocheckpoint = 8000')
   return {
-    session: { ...sqliteSession(client), shared: sharedCommit(client) },
+    session: sqliteSession(client),
     queries: queriesOver,
     async close() {
       if (path !== ':memory:') client.run('pragma optimize')
@@ -49,16 +49,6 @@ class PlannedOnce extends SQLiteAsyncDialect {
     return '+?'
   }
 }
-
-/** What Scope needs to let transactions share a commit. */
-const sharedCommit = (client: Client): SharedCommit => ({
-  begin: () => void client.query('begin immediate').run(),
-  commit: () => void client.query('commit').run(),
-  rollback: () => {
-    if (client.inTransaction) client.query('rollback').run()
-  },
-  inside: sqliteSession(client, 1),
-})
 
 /** SQLite has one writer, so the connection is one session, and depth counts the savepoints inside its transaction. */
 function sqliteSession(client: Client, depth = 0): Session {
