@@ -60,6 +60,7 @@ async function* attend(
   signal.throwIfAborted()
   signal.addEventListener('abort', leave, { once: true })
   const chunks = provider.reply(request, { stream, signal: stop.signal })[Symbol.asyncIterator]()
+  let whole = false
   try {
     let length = 0
     for (let first = true; ; first = false) {
@@ -74,11 +75,14 @@ async function* attend(
         throw new ProviderFailure(`The reply is longer than ${limits.longestReply} characters.`, 'failed')
       if (value.type === 'end' && length === 0) throw new ProviderFailure('The reply has no text.', 'failed')
       if (value.type !== 'text' || value.text !== '') yield value
-      if (value.type === 'end') return
+      if (value.type === 'end') {
+        whole = true
+        return
+      }
     }
   } finally {
     signal.removeEventListener('abort', leave)
-    stop.abort()
+    if (!whole) stop.abort()
     // Not awaited: a provider that hangs would hang here too.
     chunks.return?.().catch(() => {})
   }
