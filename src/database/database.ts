@@ -23,19 +23,22 @@ export type Connection = AsyncDisposable & {
   readonly database: Database
   /** The whole database as a scope: migrations and the test kit work on it directly. */
   readonly root: Scope
+  /** SQLite only: all of it as bytes. */
+  serialize?(): Uint8Array
   /** Resolves when the database answers. */
   ping(): Promise<void>
 }
 
 export type ConnectOptions = { maxConnections?: number }
 
-export function connect(url: string, { maxConnections = 10 }: ConnectOptions = {}): Connection {
-  if (dialectOf(url) !== dialect) {
+/** Connects to a URL, or to a copy in memory of an SQLite database from its bytes. */
+export function connect(source: string | Uint8Array, { maxConnections = 10 }: ConnectOptions = {}): Connection {
+  if (dialectOf(typeof source === 'string' ? source : 'sqlite:') !== dialect) {
     throw new Error(
       `The tables were declared for ${dialect}: set DATABASE_URL before the program starts, not while it runs.`,
     )
   }
-  const { session, queries, close } = open(url, maxConnections)
+  const { session, queries, serialize, close } = open(source, maxConnections)
   const root = new Scope(session)
   const here = () => Scope.current() ?? root
   return {
@@ -44,6 +47,7 @@ export function connect(url: string, { maxConnections = 10 }: ConnectOptions = {
       queries((statement) => here().run(statement)),
       { transaction: <T>(work: () => PromiseLike<T>) => here().transaction(work) },
     ),
+    ...(serialize && { serialize }),
     ping: async () => void (await here().run({ text: 'select 1', params: [], shape: 'arrays' })),
     [Symbol.asyncDispose]: close,
   }

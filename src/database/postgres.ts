@@ -4,7 +4,8 @@ import type { Queries, RunStatement } from './database'
 import type { Session, Statement } from './session'
 
 /** Opens `postgres://...`. `?socket=/folder` connects through a Unix socket, which postgres.js has no URL form for. */
-export function open(url: string, maxConnections: number) {
+export function open(url: string | Uint8Array, maxConnections: number) {
+  if (typeof url !== 'string') throw new Error('A Postgres database is opened by its URL.')
   const address = new URL(url)
   const socket = address.searchParams.get('socket')
   address.searchParams.delete('socket')
@@ -20,7 +21,7 @@ export function open(url: string, maxConnections: number) {
     run: (statement) => run(client, statement),
     nest: (work) => serializable(client, work),
   }
-  return { session, queries: queriesFor(client), close: () => client.end({ timeout: 5 }) }
+  return { session, queries: queriesFor(client), serialize: undefined, close: () => client.end({ timeout: 5 }) }
 }
 
 /** Drizzle's Postgres driver over a client that has just what the driver calls (hence the cast): each query goes to `run`. */

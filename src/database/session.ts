@@ -35,7 +35,7 @@ export class Scope {
 
   constructor(
     readonly session: Session,
-    private readonly kind: 'database' | 'transaction' | 'sandbox' = 'database',
+    private readonly kind: 'database' | 'transaction' = 'database',
   ) {}
 
   /** Runs `work` with this scope as the ambient one. Awaits inside, because a Drizzle query only starts when awaited. */
@@ -47,9 +47,6 @@ export class Scope {
     switch (this.kind) {
       case 'database':
         return this.#alone(() => this.session.run(statement))
-      // Outside a transaction a statement may fail without harm to others; inside the sandbox's, it needs a savepoint for that.
-      case 'sandbox':
-        return this.#alone(() => this.session.nest((inner) => inner.run(statement)))
       case 'transaction':
         return this.#alone(async () => {
           // Postgres refuses everything after a failed statement, SQLite would carry on. Both do the former here.
@@ -78,31 +75,6 @@ export class Scope {
         }
       })
     })
-  }
-
-  /** Holds a transaction open until `rollback`, and presents it as if it were the whole database. For tests. */
-  async sandbox(): Promise<{ readonly scope: Scope; rollback(): Promise<void> }> {
-    const opened = Promise.withResolvers<Scope>()
-    const rollback = Promise.withResolvers<never>()
-    const over = this.#alone(() =>
-      this.session.nest((session) => {
-        opened.resolve(new Scope(session, 'sandbox'))
-        return rollback.promise
-      }),
-    ).catch((error) => {
-      opened.reject(error)
-      if (error !== discarded) throw error
-    })
-    const scope = await opened.promise
-    return {
-      scope,
-      rollback: async () => {
-        await scope.#settled()
-        scope.#ended = true
-        rollback.reject(discarded)
-        await over
-      },
-    }
   }
 
   async #settled(): Promise<void> {
@@ -143,5 +115,3 @@ async function within(ms: number, turn: Promise<unknown>): Promise<void> {
     clearTimeout(timer)
   }
 }
-
-const discarded = new Error('rolled back')

@@ -8,11 +8,14 @@ import type { Session, Statement } from './session'
 
 Client.MAX_QUERY_CACHE_SIZE = 500 // 20 by default, fewer than the distinct statements of a service
 
-/** Opens `sqlite:<path>` or `sqlite::memory:`; missing folders are made. */
-export function open(url: string) {
-  const path = url.replace(/^sqlite:/, '')
+/** Opens `sqlite:<path>` (missing folders are made) or `sqlite::memory:`; or, in memory, a copy from its bytes. */
+export function open(source: string | Uint8Array) {
+  const path = typeof source === 'string' ? source.replace(/^sqlite:/, '') : ':memory:'
   if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true })
-  const client = new Client(path, { create: true, readwrite: true, strict: true })
+  const client =
+    typeof source === 'string'
+      ? new Client(path, { create: true, readwrite: true, strict: true })
+      : Client.deserialize(source as Uint8Array<ArrayBuffer>)
   client.run('pragma busy_timeout = 5000') // first: switching to WAL already takes a lock
   client.run('pragma journal_mode = wal')
   client.run('pragma synchronous = normal')
@@ -22,6 +25,7 @@ export function open(url: string) {
   return {
     session: sqliteSession(client),
     queries: queriesOver,
+    serialize: (): Uint8Array => client.serialize(),
     async close() {
       if (path !== ':memory:') client.run('pragma optimize')
       client.close()
