@@ -69,7 +69,7 @@ async function databases(): Promise<{ databaseUrls: string[]; folder: string | u
     const folder = mkdtempSync(`${tmpdir()}/tenantry-bench-`)
     return { databaseUrls: sizes.map((size) => `sqlite:${folder}/${size}.db`), folder, name: 'SQLite file' }
   }
-  const { embeddedPostgres } = await import('../src/testing')
+  const { embeddedPostgres } = await import('../src/testing/postgres-server')
   const { default: postgres } = await import('postgres')
   const server = await embeddedPostgres()
   const admin = postgres({ host: server.socket, user: 'postgres', database: 'postgres', max: 1, onnotice() {} })

@@ -3,14 +3,17 @@ import type { Role } from '../src/auth/policy'
 import { signToken, tokenVerifier } from '../src/auth/tokens'
 import { connect } from '../src/database/database'
 import { migrate } from '../src/database/migrate'
+import { Scope } from '../src/database/session'
 import type { Deps } from '../src/deps'
 import { Lifetime } from '../src/lifetime'
 import type { ProviderRequest } from '../src/providers/provider'
 import { createTenant } from '../src/tenants/store'
-import { kit, outside, type ScriptedModel } from '../src/testing'
+import { createKit, type Door, type FixturesOf, outside, type ScriptedModel } from '../src/testing'
+import type { User } from '../src/users/schema'
 import { createUser } from '../src/users/store'
+import { runDatabase } from './setup'
 
-export { describe, expect } from 'bun:test'
+export { expect } from '../src/testing'
 
 export const jwtConfig = {
   secret: 'kR7v2XwQ9mZp4TnB8sLd3FhJ6cYg1AeU',
@@ -20,26 +23,24 @@ export const jwtConfig = {
 }
 export const startsAt = new Date('2026-03-02T09:00:00.000Z')
 
-// The database lives as long as the run; each test sees it through a transaction that is rolled back.
-const connection = connect(process.env.DATABASE_URL ?? 'sqlite::memory:', { maxConnections: 4 })
-await migrate(connection.root)
-export const { database, root } = connection
-export const closeKit = () => connection[Symbol.asyncDispose]()
+// Statements go to the database of the running test; this connection itself is never used.
+const { database, ping } = connect(runDatabase.url)
 
-const seedClock = { now: () => startsAt }
-const tenantA = await seedTenant('acme', 'Acme')
-const tenantB = await seedTenant('globex', 'Globex')
-const users = {
-  adminA: await seedUser(tenantA, 'ada', 'admin'),
-  operatorA: await seedUser(tenantA, 'olivia', 'operator'),
-  viewerA: await seedUser(tenantA, 'vera', 'viewer'),
-  adminB: await seedUser(tenantB, 'ada', 'admin'),
+export { database }
+
+/** The kit's way into our database: every statement asks for its scope, so a test's session is put there. */
+const door: Door = {
+  open: (source) => {
+    const { root, serialize, [Symbol.asyncDispose]: close } = connect(source)
+    return { session: root.session, ...(serialize && { serialize }), close }
+  },
+  enter: (session, work) => new Scope(session).enter(work),
 }
 
 /** The app's own dependencies, as tests have them; a test that needs other ones builds another app from these. */
 export const deps: Deps = {
   database,
-  ping: connection.ping,
+  ping,
   verifyToken: tokenVerifier(jwtConfig, outside.clock),
   provider: outside.provider,
   defaultModel: 'scripted',
@@ -57,36 +58,36 @@ export const deps: Deps = {
 
 export const app = buildApp(deps)
 
-const seeded = { tenantA, tenantB, users }
 type Provider = ScriptedModel<ProviderRequest>
 
-export const test = kit({
-  isolate: async () => {
-    const { scope, rollback } = await root.sandbox()
-    return { enter: (work) => scope.enter(work), rollback }
-  },
+export const kit = await createKit({
+  run: runDatabase,
+  door,
   app,
+  prepare: async (session) => void (await migrate(new Scope(session))),
+  seed,
   settle: () => deps.lifetime.settle(),
-  seeded,
   startsAt,
+  lints: { tenantColumn: 'tenant_id' },
   fixtures: {
-    adminA: ({ client }) => client(speaksAs(users.adminA)),
-    operatorA: ({ client }) => client(speaksAs(users.operatorA)),
-    viewerA: ({ client }) => client(speaksAs(users.viewerA)),
-    adminB: ({ client }) => client(speaksAs(users.adminB)),
+    adminA: ({ client, users }) => client(speaksAs(users.adminA)),
+    operatorA: ({ client, users }) => client(speaksAs(users.operatorA)),
+    viewerA: ({ client, users }) => client(speaksAs(users.viewerA)),
+    adminB: ({ client, users }) => client(speaksAs(users.adminB)),
     anonymous: ({ client }) => client(() => ({})),
     model: ({ provider }) => provider as Provider,
   },
 })
-
-type Seeded = Awaited<ReturnType<typeof seedUser>>
+export const { test, describe } = kit
+/** What a test of ours may name in its parameter. */
+export type Fixtures = FixturesOf<typeof kit>
 
 /** A good token of a seeded user's; a test may change a claim. */
-export const tokenOf = ({ external_id, tenant_id, role }: Seeded, lifetimeSeconds = 3600): Promise<string> =>
+export const tokenOf = ({ external_id, tenant_id, role }: User, lifetimeSeconds = 3600): Promise<string> =>
   signToken({ sub: external_id, tenant_id, role }, jwtConfig, { now: () => startsAt }, lifetimeSeconds)
 
 const tokens = new Map<string, Promise<string>>()
-function speaksAs(user: Seeded) {
+function speaksAs(user: User) {
   return async () => {
     const token = tokens.get(user.id) ?? tokenOf(user, 86_400)
     tokens.set(user.id, token)
@@ -94,14 +95,24 @@ function speaksAs(user: Seeded) {
   }
 }
 
-async function seedTenant(slug: string, name: string) {
-  return { id: await createTenant({ database, clock: seedClock }, { slug, name }), slug, name }
-}
-
-async function seedUser(tenant: { id: string; slug: string }, external_id: string, role: Role) {
-  return await createUser({ database, clock: seedClock }, tenant.id, {
-    external_id,
-    role,
-    email: `${external_id}@${tenant.slug}.example`,
+/** Two tenants whose people have the same names; what isolates them is not that they differ. */
+async function seed() {
+  const clock = { now: () => startsAt }
+  const tenant = async (slug: string, name: string) => ({
+    id: await createTenant({ database, clock }, { slug, name }),
+    slug,
+    name,
   })
+  const user = (of: { id: string; slug: string }, external_id: string, role: Role) =>
+    createUser({ database, clock }, of.id, { external_id, role, email: `${external_id}@${of.slug}.example` })
+
+  const tenantA = await tenant('acme', 'Acme')
+  const tenantB = await tenant('globex', 'Globex')
+  const users = {
+    adminA: await user(tenantA, 'ada', 'admin'),
+    operatorA: await user(tenantA, 'olivia', 'operator'),
+    viewerA: await user(tenantA, 'vera', 'viewer'),
+    adminB: await user(tenantB, 'ada', 'admin'),
+  }
+  return { tenantA, tenantB, users }
 }

@@ -4,6 +4,13 @@ import { join } from 'node:path'
 import { type Connection, connect } from '../src/database/database'
 import { dialect } from '../src/database/dialect'
 import { migrate } from '../src/database/migrate'
+import { Scope } from '../src/database/session'
+import { readCommitRules } from '../src/testing/commit'
+import { Ledger } from '../src/testing/ledger'
+import { hold } from '../src/testing/place'
+import { Sandbox } from '../src/testing/sandbox'
+
+let made = 0
 
 /** An empty database beside the run's, on the run's dialect, without tables; removed when it is disposed of. */
 export async function emptyDatabase(): Promise<AsyncDisposable & { url: string; folder: string }> {
@@ -13,8 +20,8 @@ export async function emptyDatabase(): Promise<AsyncDisposable & { url: string; 
     return { url: `sqlite:${join(folder, 'own.db')}`, folder, [Symbol.asyncDispose]: async () => removeFolder() }
   }
   const url = new URL(process.env.DATABASE_URL ?? '')
-  // Named like the run's own, so that a run that crashed is cleaned up after by the next.
-  const name = `${url.pathname.slice(1).replace(/_test_.*$/, '')}_test_${Date.now()}_${Math.floor(Math.random() * 1e9)}`
+  // Named after the run's own, so that it goes with that when the run crashes.
+  const name = `${url.pathname.slice(1)}_own_${made++}`
   await administer(`create database "${name}"`)
   url.pathname = `/${name}`
   return {
@@ -38,6 +45,28 @@ export async function ownDatabase(): Promise<Connection & { url: string }> {
     [Symbol.asyncDispose]: async () => {
       await connection[Symbol.asyncDispose]()
       await empty[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** What the kit puts between an app and its database: a place in a held transaction that looks like all of it. */
+export async function sandboxIn({ root }: Connection, patienceMs = 5000) {
+  const rules = await readCommitRules(root.session, dialect)
+  const { session, rollback } = await hold(root.session)
+  const sandbox = new Sandbox(session, {
+    dialect,
+    level: 'savepoint',
+    test: { name: 'a test', place: 'a.test.ts:1' },
+    ledger: new Ledger(),
+    rules,
+    patienceMs,
+  })
+  return {
+    enter: <T>(work: () => PromiseLike<T>): Promise<T> => new Scope(sandbox).enter(work),
+    rollback: async () => {
+      await sandbox.idle()
+      sandbox.close()
+      await rollback()
     },
   }
 }

@@ -24,12 +24,26 @@ export type Client = {
 
 type Handle = (request: Request) => Promise<Response>
 
-/** Who speaks: its headers are made when the first request goes out. */
+/** Who wants to know what becomes of the bodies of answers. */
+export type BodyWatch = {
+  /** May replace an answer that is handed out unread. */
+  handOut(response: Response, request: { method: string; path: string }): Response
+  reading<T>(request: { method: string; path: string }, read: Promise<T>): Promise<T>
+}
+
+const nobody: BodyWatch = { handOut: (response) => response, reading: (_, read) => read }
+
+/** Who speaks: its headers are made for each request. */
 export function client(
   handle: Handle,
   identity: () => Record<string, string> | Promise<Record<string, string>>,
+  watch: BodyWatch = nobody,
 ): Client {
-  const send = async (method: string, path: string, { body, headers, signal }: SendOptions = {}): Promise<Response> => {
+  const exchangeRaw = async (
+    method: string,
+    path: string,
+    { body, headers, signal }: SendOptions = {},
+  ): Promise<Response> => {
     const raw = body === undefined || typeof body === 'string' || body instanceof Blob || body instanceof ReadableStream
     // Not http://l: Elysia looks for the path from the twelfth character on.
     const request = new Request(`http://localhost${path}`, {
@@ -41,7 +55,7 @@ export function client(
     return await handle(request)
   }
   const exchange = async (method: string, path: string, options: SendOptions = {}): Promise<ClientResponse> =>
-    await read(await send(method, path, options))
+    await watch.reading({ method, path }, read(await exchangeRaw(method, path, options)))
 
   return {
     get: (path, options) => exchange('GET', path, options),
@@ -49,7 +63,7 @@ export function client(
     put: (path, body, options) => exchange('PUT', path, { body, ...options }),
     patch: (path, body, options) => exchange('PATCH', path, { body, ...options }),
     delete: (path, options) => exchange('DELETE', path, options),
-    send,
+    send: async (method, path, options) => watch.handOut(await exchangeRaw(method, path, options), { method, path }),
   }
 }
 

@@ -1,151 +1,154 @@
-import { test as bunTest } from 'bun:test'
-import { AsyncLocalStorage } from 'node:async_hooks'
+import { existsSync, readFileSync } from 'node:fs'
+import type { Session } from '../database/session'
 import { type Client, client } from './client'
-import { ManualClock } from './clock'
-import { ScriptedModel } from './scripted-model'
+import type { ManualClock } from './clock'
+import { type DescribeFunction, declarations, type Group, type TestFunction, type Written } from './declare'
+import type { Door } from './door'
+import { failureOf } from './failure'
+import type { Ledger } from './ledger'
+import { type Linter, type LintOptions, lintError, linter, tablesWith } from './lints'
+import { OpenStreams } from './open-streams'
+import { guardFetch, type OutgoingHttp } from './outgoing-http'
+import { Place } from './place'
+import { addQueryMatchers } from './queries'
+import type { RunDatabase } from './run-database'
+import { Running, running } from './running'
+import type { Sandbox } from './sandbox'
+import type { ScriptedModel } from './scripted-model'
+import { type Served, type SocketServer, serve } from './serve'
 
-/** A held transaction that looks like a whole database to everything that runs inside `enter`. */
-export type Isolation = { enter<T>(work: () => PromiseLike<T>): Promise<T>; rollback(): Promise<void> }
-
-/** What the kit needs to know of an app to test it. */
-export type KitOptions<Seeded, Fixtures extends Record<string, unknown>> = {
-  /** Opens an isolated view of the run's seeded database. */
-  isolate(): Promise<Isolation>
-  app: { handle(request: Request): Promise<Response> }
-  /** Resolves when all that the app started is done. */
-  settle(): Promise<void>
-  /** What every test finds; made once. */
-  seeded: Seeded
-  /** When every test begins. */
-  startsAt: Date
-  /** What tests may name in their parameter; each is made when it is first named. */
-  fixtures: { [Name in keyof Fixtures]: (world: World<Seeded>) => Fixtures[Name] }
-}
-
-/** One test's private world, before the app's own fixtures. */
-export type World<Seeded = unknown> = Seeded & {
-  /** A client of the app whose requests carry these headers. */
+/** What every test has, whatever the app. */
+export type World = {
+  /** Speaks with the app as whoever these headers say; made anew for each request. */
   client(identity: () => Record<string, string> | Promise<Record<string, string>>): Client
   clock: ManualClock
   provider: ScriptedModel
-  /** Waits for all that the app started, streams and work after the response included. */
+  http: OutgoingHttp
+  ledger: Ledger
+  /** Waits for all that the app started: requests, work after the response, transactions. */
   settle(): Promise<void>
-  /** Takes the unexpected errors that the app reported so far; those not taken fail the test. */
+  /** Takes the unexpected errors that the app had so far; those not taken fail the test. */
   takeErrors(): unknown[]
+  /** Runs `work` and undoes all that it did to the database, so that the next request starts where this one did. */
+  rewind<T>(work: () => Promise<T>): Promise<T>
+  /** The same app and database behind a real socket on 127.0.0.1 until the test ends. */
+  serve(): Promise<Served>
 }
 
-type Running = { clock: ManualClock; provider: ScriptedModel; errors: unknown[] }
-
-/** Bound around a test's body: `enterWith` in a hook would not reach it. */
-const running = new AsyncLocalStorage<Running>()
-
-function current(): Running {
-  const found = running.getStore()
-  if (!found)
-    throw new Error(
-      'There is no test here: what tests replace (clock, provider, reporter) only works inside a test of the kit.',
-    )
-  return found
+/** What the kit needs to know of an app to test it. */
+export type KitOptions<Seeded extends object, Fixtures extends Record<string, unknown>> = {
+  run: RunDatabase
+  door: Door
+  app: { handle(request: Request): Response | Promise<Response> }
+  /** Makes the tables in an empty database. */
+  prepare(session: Session): Promise<void>
+  /** Makes the rows that every test finds, once; what it returns is among the fixtures. */
+  seed?(): Promise<Seeded>
+  /** Resolves when all that the app started is done. */
+  settle?(): Promise<void>
+  /** When every test begins; 2026-01-01 unless said otherwise. */
+  startsAt?: Date
+  /** What tests may name in their parameter; each is made when it is first named. */
+  fixtures?: { [Name in keyof Fixtures]: (world: World & Seeded) => Fixtures[Name] }
+  /** How long a test may take that does not say so itself, in ms; else what `bun test --timeout` says, or 5000. */
+  timeoutMs?: number
+  /** How long a test's leftovers may take, in ms; 5000 unless said otherwise. */
+  settleWithinMs?: number
+  /** How long a statement waits for another one of its test or for a lock of another test, in ms; 4000 unless said otherwise. */
+  patienceMs?: number
+  /** What is wrong with any app's statements, looked for at the end of each test. */
+  lints?: LintOptions
 }
 
-/** The outside world of the app under test: hand these in where the real ones would go, once, and each test finds its own behind them. */
-export const outside = {
-  clock: { now: (): Date => current().clock.now() },
-  provider: {
-    reply: (request: unknown, options: { stream: boolean; signal: AbortSignal }) =>
-      current().provider.reply(request, options),
-  },
-  /** For errors that nobody foresaw: they fail the test that caused them. */
-  unexpected: (error: unknown): void => void current().errors.push(error),
+export type Kit<All> = {
+  test: TestFunction<All>
+  describe: DescribeFunction<All>
+  /** Closes and removes the run's databases: once, when all tests are over. Throws when something came after its test. */
+  close(): Promise<void>
 }
 
-/** How long a test's leftovers may take, in ms. */
-const settleWithinMs = 5000
+/** What the tests of a kit may name: `type Fixtures = FixturesOf<typeof kit>`, for helpers that take some of it. */
+export type FixturesOf<K> = K extends Kit<infer All> ? All : never
 
-type Body<Fixtures> = (fixtures: Fixtures) => unknown
-type Options = Parameters<typeof bunTest>[2]
+/** How long rows for many tests may take to be made. */
+const seedWithinMs = 20_000
 
-type TestFunction<Fixtures> = {
-  (name: string, body: Body<Fixtures>, options?: Options): void
-  only: TestFunction<Fixtures>
-  skip: TestFunction<Fixtures>
-  todo: TestFunction<Fixtures>
-  failing: TestFunction<Fixtures>
-  concurrent: TestFunction<Fixtures>
-  serial: TestFunction<Fixtures>
-  if(condition: boolean): TestFunction<Fixtures>
-  skipIf(condition: boolean): TestFunction<Fixtures>
-  todoIf(condition: boolean): TestFunction<Fixtures>
-  /** Rows first, fixtures last: `test.each([[1, 'a']])('name %s', (number, letter, { adminA }) => ...)`. */
-  each<Row extends readonly unknown[]>(
-    rows: readonly Row[],
-  ): (name: string, body: (...args: [...Row, Fixtures]) => unknown, options?: Options) => void
-}
+export async function createKit<
+  Seeded extends object = object,
+  Fixtures extends Record<string, unknown> = Record<never, never>,
+>(options: KitOptions<Seeded, Fixtures>): Promise<Kit<World & Seeded & Fixtures>> {
+  type All = World & Seeded & Fixtures
+  const { run, door, app, settleWithinMs = 5000, patienceMs = 4000, timeoutMs = timeoutOfRun() } = options
+  const startsAt = options.startsAt ?? new Date('2026-01-01T00:00:00.000Z')
+  const lateErrors: Error[] = []
+  guardFetch()
+  addQueryMatchers()
+  showServer(app)
 
-/** bun:test's `test`, whose body gets the fixtures it names and runs in a world of its own. */
-export function kit<Seeded extends object, Fixtures extends Record<string, unknown>>(
-  options: KitOptions<Seeded, Fixtures>,
-): TestFunction<World<Seeded> & Fixtures> {
-  type All = World<Seeded> & Fixtures
+  const asTest = <T>(own: Running, work: () => Promise<T>): Promise<T> => running.run(own, work)
 
-  const inWorld =
-    <Args extends unknown[]>(body: (...args: [...Args, All]) => unknown) =>
-    async (...args: Args): Promise<void> => {
-      const own: Running = { clock: new ManualClock(options.startsAt), provider: new ScriptedModel(), errors: [] }
-      const isolation = await options.isolate()
-      try {
-        await running.run(own, () =>
-          isolation.enter(async () => {
-            try {
-              await body(...args, fixturesOf(own))
-            } finally {
-              await settled()
-            }
-          }),
-        )
-      } finally {
-        await isolation.rollback()
-      }
-      if (own.errors.length > 0)
-        throw new AggregateError(
-          own.errors,
-          `The app had ${own.errors.length} unexpected error(s) that the test did not take: ${own.errors.map(String).join('; ')}`,
-        )
-    }
-
-  const settled = async () => {
-    const late = Promise.withResolvers<never>()
-    const timer = setTimeout(
-      () =>
-        late.reject(new Error(`Something that the test started was still running ${settleWithinMs} ms after its end.`)),
-      settleWithinMs,
-    )
-    try {
-      // Elysia schedules what runs after a response with setImmediate, and nobody awaits it.
-      await new Promise((resolve) => setImmediate(resolve))
-      await Promise.race([options.settle(), late.promise])
-    } finally {
-      clearTimeout(timer)
-    }
+  const handle = async (request: Request): Promise<Response> => {
+    const { ledger, errors } = running.get()
+    const { pathname, search } = new URL(request.url)
+    const before = errors.length
+    const response = await ledger.request(request.method, pathname + search, async () => await app.handle(request))
+    // Where the app has no reporter of its own to tell us, its answer does.
+    if (response?.status === 500 && errors.length === before)
+      errors.push(new Error(`${request.method} ${pathname} answered 500`))
+    return response
   }
 
-  /** Getters, so that a test makes only what its parameter names. */
-  const fixturesOf = (own: Running): All => {
-    const world: World<Seeded> = {
-      ...options.seeded,
-      client: (identity) => client((request) => options.app.handle(request), identity),
+  /** Set when work of a test never ended: those after it do not wait for that again, nor are they blamed. */
+  let stuck = false
+  const appSettled = async (): Promise<void> => {
+    const done = options.settle?.()
+    await (stuck ? Promise.race([done, Bun.sleep(50)]) : done)
+  }
+
+  /** Waits for all that goes on. What it does may start more of it. */
+  const settled = async ({ ledger }: Running, sandbox: Sandbox | undefined): Promise<void> => {
+    do {
+      // Elysia schedules what runs after a response with setImmediate, and nobody awaits it.
+      await new Promise((resolve) => setImmediate(resolve))
+      await ledger.answered()
+      await appSettled()
+      await sandbox?.idle()
+    } while (ledger.pending.length > 0 || sandbox?.busy)
+  }
+
+  const settle = (own: Running, sandbox: Sandbox | undefined, unread: readonly string[] = []): Promise<void> =>
+    within(settleWithinMs, settled(own, sandbox), () => {
+      const left = own.ledger.pending.map(({ method, path }) => `${method} ${path} has no answer`)
+      left.push(...unread.map((request) => `the stream of ${request} does not end though its reader left`))
+      if (left.length === 0 && sandbox?.busy) left.push('a transaction')
+      if (left.length === 0) left.push('work that the settle() of the app waits for')
+      stuck = true
+      return new Error(
+        `Something that the test started was still running after ${settleWithinMs} ms: ${left.join(', ')}. End it in the test: await it, release what hangs, abort the request.`,
+      )
+    })
+
+  /** What a test is given. Getters, so that it makes only what its parameter names. */
+  const fixturesOf = (own: Running, seeded: object, sandbox?: Sandbox, streams?: OpenStreams): All => {
+    const world: World = {
+      client: (identity) => client(handle, identity, streams),
       clock: own.clock,
       provider: own.provider,
-      settle: settled,
+      http: own.http,
+      ledger: own.ledger,
+      settle: () => settle(own, sandbox),
       takeErrors: () => own.errors.splice(0),
+      rewind: (work) => own.rewind(work),
+      serve: () => own.serve(),
     }
+    const base = { ...world, ...seeded } as World & Seeded
     const made = new Map<string, unknown>()
-    const all: Record<string, unknown> = { ...world }
-    for (const [name, make] of Object.entries(options.fixtures)) {
+    const all: Record<string, unknown> = { ...base }
+    for (const [name, make] of Object.entries(options.fixtures ?? {})) {
       Object.defineProperty(all, name, {
         enumerable: true,
         get: () => {
-          if (!made.has(name)) made.set(name, make(world))
+          if (!made.has(name)) made.set(name, make(base))
           return made.get(name)
         },
       })
@@ -153,25 +156,194 @@ export function kit<Seeded extends object, Fixtures extends Record<string, unkno
     return all as All
   }
 
-  // bun:test's modifiers all return functions like `test` itself, so one wrapper serves them all. Their types differ
-  // by overload only, hence the casts.
-  type Base = ((name: string, body: () => unknown, options?: Options) => void) & Record<string, unknown>
-  const wrap = (base: Base): TestFunction<All> => {
-    const wrapped = (name: string, body: Body<All>, testOptions?: Options) =>
-      base(name, body && inWorld<[]>(body), testOptions)
-    const modifiers = ['only', 'skip', 'todo', 'failing', 'concurrent', 'serial'] as const
-    for (const modifier of modifiers) {
-      Object.defineProperty(wrapped, modifier, { get: () => wrap(base[modifier] as Base) })
-    }
-    for (const choice of ['if', 'skipIf', 'todoIf'] as const) {
-      Object.assign(wrapped, {
-        [choice]: (condition: boolean) => wrap((base[choice] as (condition: boolean) => Base)(condition)),
-      })
-    }
-    const each =
-      (rows: readonly unknown[][]) => (name: string, body: (...args: unknown[]) => unknown, testOptions?: Options) =>
-        (base.each as (rows: readonly unknown[][]) => Base)(rows)(name, inWorld<unknown[]>(body), testOptions)
-    return Object.assign(wrapped, { each }) as unknown as TestFunction<All>
+  /** Rows that many tests start from, made as by a test of this name. */
+  const seeding = <T>(name: string, work: (own: Running) => Promise<T>): Promise<T> => {
+    const own = new Running({ name, place: '' }, startsAt)
+    const late = () => new Error(`It took longer than ${seedWithinMs} ms.`)
+    return asTest(own, () => within(seedWithinMs, work(own), late)).catch((thrown: unknown) => {
+      const error = failureOf([thrown], own.errors, own.ledger, undefined) ?? new Error(name)
+      error.message = `${name} failed, and with it each test that starts from it: ${error.message}`
+      throw error
+    })
   }
-  return wrap(bunTest as unknown as Base)
+
+  let lint: Linter = () => []
+  const root = await seeding('The seed of the run', () =>
+    Place.root(
+      run,
+      door,
+      async (session) => {
+        await Promise.resolve(options.prepare(session)).catch((thrown) => {
+          throw new Error(`prepare(), which makes the tables, failed: ${thrown?.message ?? thrown}`, { cause: thrown })
+        })
+        const { lints } = options
+        if (lints) lint = linter(lints, lints.tables ?? (await tablesWith(session, run.dialect, lints.tenantColumn)))
+      },
+      async () => (await options.seed?.()) ?? {},
+    ),
+  ).catch(async (error) => {
+    await run[Symbol.asyncDispose]()
+    throw error
+  })
+
+  const runTest = async ({ identity, group, isolation: level, timeout, body }: Written<All>): Promise<void> => {
+    const own = new Running(identity, startsAt)
+    const place = await group.place()
+    let failed = false
+    const onLate = (error: Error) => {
+      if (!failed) lateErrors.push(error)
+    }
+    const isolation = await place.isolate(level, identity, own.ledger, { onLate, patienceMs })
+    const { sandbox } = isolation
+    const streams = new OpenStreams()
+    const enter = <T>(work: () => Promise<T>): Promise<T> => asTest(own, () => place.enter(sandbox, work))
+    own.rewind = (work) =>
+      sandbox.rewound((inner) => place.enter(inner, () => work().finally(() => settle(own, inner))))
+    own.serve = async () => {
+      const served = serve(handle, enter)
+      own.server = served.server
+      own.closers.push(served.stop)
+      return served
+    }
+
+    const failures: unknown[] = []
+    /** Whether it came to its end, well or not, within its limit. */
+    const attempt = async (limitMs: number, work: () => unknown): Promise<boolean> => {
+      try {
+        await within(limitMs, Promise.resolve(work()), () => new TimeOut(limitMs, own.ledger, streams))
+        return true
+      } catch (error) {
+        failures.push(error)
+        return !(error instanceof TimeOut)
+      }
+    }
+
+    await enter(async () => {
+      const all = fixturesOf(own, isolation.seeded, sandbox, streams)
+      const ended = await attempt(timeout ?? timeoutMs, async () => {
+        for (const before of group.before) await before(all)
+        await body(all)
+      })
+      for (const after of ended ? group.after : []) await attempt(timeout ?? timeoutMs, () => after(all))
+      for (const close of own.closers) await close()
+      if (!ended) return
+      const unread = streams.unread
+      const cancelled = streams.cancel()
+      try {
+        await settle(own, sandbox, unread)
+        await cancelled
+      } catch (error) {
+        failures.push(error)
+      }
+    })
+    if (failures.length === 0 && own.errors.length === 0) {
+      const found = lintError(lint(own.ledger))
+      if (found) failures.push(found)
+    }
+    failed = failures.length > 0 || own.errors.length > 0
+    sandbox.close()
+    let kept: string | undefined
+    try {
+      const keep = failed && isolation.level === 'fork'
+      kept = await within(
+        settleWithinMs,
+        isolation.end({ keep }),
+        () => new Error("The test's database did not close."),
+      )
+    } catch (error) {
+      failures.push(error)
+    }
+    const failure = failureOf(failures, own.errors, own.ledger, kept)
+    if (failure) throw failure
+  }
+
+  const rootGroup: Group<All> = {
+    parent: undefined,
+    place: async () => root,
+    isolation: 'savepoint',
+    order: undefined,
+    before: [],
+    after: [],
+  }
+  const { test, describe } = declarations<All>({
+    root: rootGroup,
+    runTest,
+    seeded: async (parent: Group<All>, seed: (all: All) => Promise<object | undefined>, name: string) => {
+      const place = await parent.place()
+      return await seeding(`The seed of "${name}"`, (own) =>
+        place.group(async (seeded) => {
+          // A fork of the group is seeded again, inside the test that wants it.
+          const returned = await asTest(own, async () => {
+            const rows = await seed(fixturesOf(own, seeded))
+            await settled(own, undefined)
+            return rows
+          })
+          return returned ?? {}
+        }),
+      )
+    },
+    // Only for what the kit cannot end itself: a loop that never yields, or a seed that hangs.
+    backstopMs: (timeout = timeoutMs) => (timeout === 0 ? 0 : timeout + settleWithinMs * 2 + seedWithinMs * 2),
+  })
+
+  return {
+    test,
+    describe,
+    async close() {
+      // With --rerun-each, bun says that all is over after the first of the last file's runs. Whoever watches over the run
+      // removes its database when the process ends.
+      if (!isRerun()) {
+        await root.close()
+        await run[Symbol.asyncDispose]()
+      }
+      const late = lateErrors.splice(0).map(({ message }) => `  ${message}`)
+      if (late.length > 0) {
+        throw new Error(
+          `After tests that passed, something that they started came too late, ${late.length === 1 ? 'once' : `${late.length} times`}:\n${late.join('\n')}`,
+        )
+      }
+    },
+  }
+}
+
+class TimeOut extends Error {
+  constructor(ms: number, { pending }: Ledger, { unread }: OpenStreams) {
+    const open = [
+      ...pending.map(({ method, path }) => `${method} ${path} has no answer`),
+      ...unread.map((request) => `the stream of ${request} has not ended`),
+    ]
+    super(
+      `The test ran longer than ${ms} ms and was ended${open.length > 0 ? `, when ${open.join(', and ')}` : ''}. What it asks the database from now on is refused.`,
+    )
+  }
+}
+
+/** Rejects with `late` when `work` takes longer than `ms`; 0 waits for ever. */
+async function within<T>(ms: number, work: Promise<T>, late: () => Error): Promise<T> {
+  if (ms === 0) return await work
+  const { promise, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(late()), ms)
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** bun tells its tests nothing of its options, so they are read where the system keeps the command, if it does. */
+const command = existsSync('/proc/self/cmdline') ? readFileSync('/proc/self/cmdline', 'utf8') : ''
+const timeoutOfRun = (): number => Number(/\0--timeout[=\0](\d+)\0/.exec(command)?.[1] ?? 5000)
+const isRerun = (): boolean => command.includes('\0--rerun-each')
+
+/** Elysia upgrades a request to a WebSocket with the server that it listens on; here that is the running test's. */
+function showServer(app: object): void {
+  if (!('server' in app)) return
+  let own: unknown = app.server
+  Object.defineProperty(app, 'server', {
+    configurable: true,
+    get: (): SocketServer | unknown => running.find()?.server ?? own,
+    set: (server: unknown) => {
+      own = server
+    },
+  })
 }

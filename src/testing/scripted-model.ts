@@ -19,6 +19,9 @@ export class ScriptedModel<Request = unknown> {
   readonly #released = Promise.withResolvers<void>()
   readonly #reached = Promise.withResolvers<void>()
 
+  /** `onUnscripted` hears of a question without a turn, because an app may take its error for a provider's failure. */
+  constructor(private readonly onUnscripted: (error: Error) => void = () => {}) {}
+
   /** Says this, in these pieces, and ends well. */
   says(text: string | string[], usage?: { prompt_tokens: number; completion_tokens: number }): this {
     const pieces = (Array.isArray(text) ? text : [text]).map((piece): Step => ({ type: 'text', text: piece }))
@@ -33,6 +36,11 @@ export class ScriptedModel<Request = unknown> {
 
   fails(error: Error): this {
     return this.does({ type: 'fail', error })
+  }
+
+  /** Drops the turns that nobody asked for. */
+  forget(): void {
+    this.#turns.length = 0
   }
 
   /** Lets every `hang` go on. */
@@ -51,8 +59,13 @@ export class ScriptedModel<Request = unknown> {
   ): AsyncGenerator<Exclude<Step, { type: 'hang' | 'fail' }>> {
     this.asked.push({ request, stream, signal })
     const turn = this.#turns.shift()
-    if (!turn)
-      throw new Error(`The model was asked something that no turn was scripted for: ${JSON.stringify(request)}`)
+    if (!turn) {
+      const error = new Error(
+        `The model was asked something that no turn was scripted for: ${JSON.stringify(request)}. Script it before the request: provider.says('...').`,
+      )
+      this.onUnscripted(error)
+      throw error
+    }
     for (const step of turn) {
       if (step.type === 'fail') throw step.error
       if (step.type === 'hang') await this.#hang(signal)

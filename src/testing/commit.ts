@@ -1,0 +1,117 @@
+import type { Database as Client } from 'bun:sqlite'
+import type { Session, Statement } from '../database/session'
+
+/** What COMMIT checks and forgets, beyond keeping the rows. Read from the schema once for a run's database. */
+export type CommitRules = {
+  dialect: 'sqlite' | 'postgres'
+  /** Constraints that wait for COMMIT by themselves: names on Postgres; on SQLite only whether there are any. */
+  deferred: readonly string[]
+  /** Whether an app can make constraints wait: SET CONSTRAINTS, `pragma defer_foreign_keys`. */
+  deferrable: boolean
+}
+
+const raw = (text: string, params: readonly unknown[] = []) => ({ text, params, shape: 'objects' as const })
+
+export async function readCommitRules(session: Session, dialect: 'sqlite' | 'postgres'): Promise<CommitRules> {
+  const text =
+    dialect === 'postgres'
+      ? `select quote_ident(nspname) || '.' || quote_ident(conname) as name, condeferred as deferred from pg_constraint join pg_namespace on pg_namespace.oid = connamespace where condeferrable`
+      : `select name, lower(sql) like '%initially deferred%' as deferred from sqlite_master where type = 'table' and lower(sql) like '%references%'`
+  const rows = (await session.run(raw(text))) as { name: string; deferred: boolean | number }[]
+  const deferred = rows.flatMap((row) => (row.deferred ? [row.name] : []))
+  return { dialect, deferred, deferrable: rows.length > 0 }
+}
+
+/** Whether a statement on its own, which commits by itself, leaves COMMIT something to check or to forget. */
+export const needsCommit = ({ text }: Statement, { dialect, deferred }: CommitRules): boolean =>
+  (deferred.length > 0 && !/^\s*(select|show|explain|pragma)\b/i.test(text)) ||
+  (dialect === 'postgres' && /\bset\s+local\b|\bset_config\s*\(/i.test(text))
+
+/**
+ * Runs the app's outermost transaction in a savepoint, and where it would commit, does what COMMIT does: checks deferred
+ * constraints (a broken one rejects here and undoes the transaction) and forgets settings that were set for it alone.
+ */
+export async function realCommit<T>(
+  outer: Session,
+  rules: CommitRules,
+  work: (inner: Session) => Promise<T>,
+): Promise<T> {
+  const settings = new LocalSettings()
+  const result = await outer
+    .nest(async (session) => {
+      const value = await work(rules.dialect === 'postgres' ? settings.watch(session) : session)
+      await checkDeferred(session, rules)
+      return value
+    })
+    .finally(async () => {
+      if (rules.dialect === 'sqlite' && rules.deferrable) await outer.run(raw('pragma defer_foreign_keys = off'))
+    })
+  if (rules.dialect === 'postgres') {
+    if (rules.deferred.length > 0) await outer.run(raw(`set constraints ${rules.deferred.join(', ')} deferred`))
+    await settings.restore(outer)
+  }
+  return result
+}
+
+async function checkDeferred(session: Session, rules: CommitRules): Promise<void> {
+  if (!rules.deferrable) return
+  if (rules.dialect === 'postgres') {
+    await session.run(raw('set constraints all immediate'))
+    return
+  }
+  const [state] = (await session.run(raw(waiting))) as Waiting[]
+  if (!mayBeBroken(state, rules)) return
+  const broken = await session.run(raw('pragma foreign_key_check'))
+  if (broken.length > 0) throw brokenForeignKey()
+}
+
+type Waiting = { checked: number; asked: number }
+const waiting =
+  'select foreign_keys as checked, defer_foreign_keys as asked from pragma_foreign_keys, pragma_defer_foreign_keys'
+const mayBeBroken = (state: Waiting | undefined, { deferred }: CommitRules) =>
+  state?.checked === 1 && (deferred.length > 0 || state.asked === 1)
+
+/** The same for a driver that does not wait. */
+export function checkDeferredSync(client: Client, rules: CommitRules): void {
+  if (!rules.deferrable) return
+  if (!mayBeBroken(client.query<Waiting, []>(waiting).get() ?? undefined, rules)) return
+  if (client.query('pragma foreign_key_check').all().length > 0) throw brokenForeignKey()
+}
+
+/** As SQLite itself says it at COMMIT. */
+const brokenForeignKey = () =>
+  Object.assign(new Error('FOREIGN KEY constraint failed'), { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' })
+
+/** SET LOCAL and set_config(..., true) last until COMMIT, but survive RELEASE SAVEPOINT: without this, one request's tenant is the next one's. */
+class LocalSettings {
+  readonly #before = new Map<string, string>()
+
+  watch(session: Session): Session {
+    return {
+      run: async (statement) => {
+        for (const name of namesIn(statement.text, statement.params)) {
+          if (this.#before.has(name)) continue
+          const [row] = (await session.run(raw(`select coalesce(current_setting($1, true), '') as value`, [name]))) as {
+            value: string
+          }[]
+          this.#before.set(name, row?.value ?? '')
+        }
+        return session.run(statement)
+      },
+      nest: (work) => session.nest((inner) => work(this.watch(inner))),
+    }
+  }
+
+  async restore(session: Session): Promise<void> {
+    for (const [name, value] of this.#before) await session.run(raw('select set_config($1, $2, true)', [name, value]))
+  }
+}
+
+function namesIn(text: string, params: readonly unknown[]): string[] {
+  const names = [...text.matchAll(/\bset\s+local\s+"?([\w.]+)"?/gi)].map(([, name]) => name ?? '')
+  for (const [, literal, position] of text.matchAll(/\bset_config\s*\(\s*(?:'([^']+)'|\$(\d+))/gi)) {
+    const name = literal ?? params[Number(position) - 1]
+    if (typeof name === 'string') names.push(name)
+  }
+  return names.filter((name) => name !== '')
+}

@@ -1,0 +1,209 @@
+import type * as FastCheck from 'fast-check'
+import { type Client, type ClientResponse, read } from './client'
+import type { World } from './kit'
+import { type AnyRoute, keyOf, patient, type Register, swept } from './routes'
+import { type Fc, mismatch, type OwnKinds, type Schema, valuesOf, wrongValuesOf } from './schema-values'
+
+/** A route of Elysia's with the schemas that it declares. */
+export type DeclaredRoute = AnyRoute & {
+  readonly hooks: { body?: unknown; query?: unknown; params?: unknown; response?: unknown }
+}
+
+export type ContractFuzz<All> = {
+  routes: readonly DeclaredRoute[]
+  /** Who may call every route. */
+  client(all: All): Client
+  /** Makes what this route (`METHOD /path`) can be asked for; returns what parts of paths, query parameters and body fields may say, by name: `{ id: [...] }`. */
+  prepare?(all: All, route: string): Promise<Record<string, string[]>>
+  /** Before every request, for example to script the model. */
+  each?(all: All): void
+  /** What schemas of the app's own kinds mean on the wire, by TypeBox kind. */
+  kinds?: OwnKinds
+  /** What every refusal (4xx) looks like. */
+  refusal?: unknown
+  /** Requests of each sort for each route, 30 unless said otherwise. */
+  runs?: number
+}
+
+type Generated = { valid: boolean; params: Record<string, string>; query: Record<string, unknown>; body: unknown }
+
+/**
+ * Registers a test for each route: requests made from its schemas, right ones and wrong ones, each from the same state.
+ * No answer is a 5xx, every answer is what the route declares for its status, what is wrong is refused with 400, 413,
+ * 415 or 422, and some of what is right is accepted. Needs the package fast-check. The same requests in every run, until
+ * TESTING_FUZZ_SEED says otherwise; TESTING_FUZZ_RUNS makes more of them.
+ */
+export function contractFuzz<All extends World>(test: Register<All>, options: ContractFuzz<All>): void {
+  for (const route of swept(options.routes)) {
+    test(`${keyOf(route)} keeps its contract`, (all) => fuzz(all, route, options), patient)
+  }
+}
+
+async function fuzz<All extends World>(all: All, route: DeclaredRoute, options: ContractFuzz<All>): Promise<void> {
+  const fc = await loadFastCheck()
+  const seed = numberIn('TESTING_FUZZ_SEED', 1)
+  const { kinds = {} } = options
+  const known = (await options.prepare?.(all, keyOf(route))) ?? {}
+  const requests = requestsFor(route, known, fc, kinds)
+  const numRuns = numberIn('TESTING_FUZZ_RUNS', options.runs ?? 30) * (requests.varies ? 2 : 0) || 1
+  let accepted = 0
+
+  const property = fc.asyncProperty(requests.all, async (request) => {
+    const { answer, errors } = await ask(all, route, options, request)
+    if (request.valid && answer.status < 300) accepted++
+    const problem = problemWith(route, request, answer, options)
+    if (errors.length > 0) throw new Error(`The app failed: ${errors.map(messageOf).join('; ')}`)
+    if (problem !== undefined) throw new Error(problem)
+  })
+  const { failed, counterexample, errorInstance, numShrinks } = await fc.check(property, { seed, numRuns })
+  const [smallest] = counterexample ?? []
+  if (failed && smallest) {
+    throw new Error(
+      `${keyOf(route)} does not keep its contract: ${messageOf(errorInstance)}\n  ${show(route, smallest)}\n  Found with TESTING_FUZZ_SEED=${seed}, made smaller ${numShrinks} times.`,
+    )
+  }
+  if (accepted === 0) {
+    throw new Error(
+      `${keyOf(route)} accepted none of ${numRuns} requests, so that nothing is known of its answers: give it values that exist, in \`prepare\` or \`kinds\`.`,
+    )
+  }
+}
+
+async function ask<All extends World>(
+  all: All,
+  { method, path }: DeclaredRoute,
+  { client, each }: ContractFuzz<All>,
+  { params, query, body }: Generated,
+): Promise<{ answer: ClientResponse; errors: unknown[] }> {
+  const { ledger, provider } = all
+  const [requests, own] = [ledger.requests.length, ledger.own.length]
+  return await all.rewind(async () => {
+    each?.(all)
+    const response = await client(all).send(method === 'ALL' ? 'POST' : method, target(path, params, query), {
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
+    const answer = await read(response)
+    await all.settle()
+    provider.forget()
+    const errors = all.takeErrors()
+    // Thousands of them; the one that matters is in the error.
+    ledger.requests.splice(requests)
+    ledger.own.splice(own)
+    return { answer, errors }
+  })
+}
+
+function problemWith<All>(
+  { hooks }: DeclaredRoute,
+  { valid }: Generated,
+  { status, body }: ClientResponse,
+  { kinds = {}, refusal }: ContractFuzz<All>,
+): string | undefined {
+  if (status >= 500) return `the answer is ${status}: ${JSON.stringify(body)}`
+  if (!valid && ![400, 413, 415, 422].includes(status))
+    return `what its schema does not allow is answered with ${status}`
+  const declared = (hooks.response ?? {}) as Record<string, Schema>
+  const schema = declared[status] ?? (status >= 400 ? (refusal as Schema | undefined) : undefined)
+  if (!schema) {
+    const isDeclared = status >= 400 || Object.keys(declared).length === 0
+    return isDeclared ? undefined : `the answer is ${status}, which the route does not declare`
+  }
+  const found = mismatch(schema, body, kinds)
+  return found && `the answer ${status} is not what the route declares: ${found}: ${JSON.stringify(body)}`
+}
+
+/** Right requests and wrong ones, in turns as they come. `varies` is false where a route takes nothing. */
+function requestsFor(
+  { path, hooks }: DeclaredRoute,
+  known: Record<string, string[]>,
+  fc: Fc,
+  kinds: OwnKinds,
+): { all: FastCheck.Arbitrary<Generated>; varies: boolean } {
+  const [body, query] = [hooks.body as Schema | undefined, hooks.query as Schema | undefined]
+  const names = [...path.matchAll(/:(\w+)/g)].map(([, name = '']) => name)
+  const right = {
+    existing: paramsOf(names, known, fc, false),
+    params: paramsOf(names, known, fc, true),
+    query: query ? withKnown(query, known, fc, kinds) : fc.constant({}),
+    body: body ? withKnown(body, known, fc, kinds) : fc.constant(undefined),
+  }
+  const wrongQuery =
+    query &&
+    (wrongValuesOf(query, fc, kinds).filter((value) => isRefusedAsText(query, value, kinds)) as FastCheck.Arbitrary<
+      Record<string, unknown>
+    >)
+  const all = [
+    fc.record({ valid: fc.constant(true), params: right.params, query: right.query, body: right.body }),
+    ...(body
+      ? [
+          fc.record({
+            valid: fc.constant(false),
+            params: right.existing,
+            query: right.query,
+            body: wrongValuesOf(body, fc, kinds),
+          }),
+        ]
+      : []),
+    ...(wrongQuery
+      ? [fc.record({ valid: fc.constant(false), params: right.existing, query: wrongQuery, body: right.body })]
+      : []),
+  ]
+  return { all: fc.oneof(...all), varies: body !== undefined || query !== undefined || names.length > 0 }
+}
+
+/** Values of a schema, in which fields often say what there is: made-up ids and cursors lead nowhere. */
+function withKnown(schema: Schema, known: Record<string, string[]>, fc: Fc, kinds: OwnKinds) {
+  const values = valuesOf(schema, fc, kinds) as FastCheck.Arbitrary<Record<string, unknown>>
+  const names = Object.keys(schema.properties ?? {}).filter((name) => known[name] !== undefined)
+  const existing = fc.record(Object.fromEntries(names.map((name) => [name, fc.constantFrom(...(known[name] ?? []))])), {
+    requiredKeys: [],
+  })
+  return fc.tuple(values, existing).map(([made, found]) => ({ ...made, ...found }))
+}
+
+function paramsOf(names: readonly string[], known: Record<string, string[]>, fc: Fc, alsoUnknown: boolean) {
+  // A path is normalised before it is routed, so `.` and `..` would be another route.
+  const text = fc.string({ minLength: 1, maxLength: 40 }).filter((value) => !/^\.+$/.test(value))
+  const values = (name: string) => {
+    const existing = known[name] ?? []
+    const some = existing.length > 0 ? [{ weight: 3, arbitrary: fc.constantFrom(...existing) }] : []
+    const others = alsoUnknown || some.length === 0 ? [fc.uuid(), text] : []
+    return fc.oneof(...some, ...others)
+  }
+  return fc.record(Object.fromEntries(names.map((name) => [name, values(name)])))
+}
+
+/** In a query everything is text, so what is wrong as a value may be right as its text. */
+function isRefusedAsText(schema: Schema, value: unknown, kinds: OwnKinds): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  const texts = Object.fromEntries(Object.entries(value).map(([name, each]) => [name, textOf(each)]))
+  return mismatch(schema, texts, kinds) !== undefined
+}
+
+function target(pattern: string, params: Record<string, string>, query: Record<string, unknown>): string {
+  const path = pattern.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent((params[name] ?? '').toWellFormed()))
+  const search = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, textOf(value)]))
+  return search.size > 0 ? `${path}?${search}` : path
+}
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : (JSON.stringify(value) ?? ''))
+
+const show = ({ method, path }: DeclaredRoute, { params, query, body }: Generated): string =>
+  `${method} ${target(path, params, query)}${body === undefined ? '' : ` ${JSON.stringify(body)}`}`
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+function numberIn(name: string, otherwise: number): number {
+  const text = process.env[name]
+  if (text === undefined || text === '') return otherwise
+  if (!/^-?\d+$/.test(text)) throw new Error(`${name} has to be a whole number.`)
+  return Number(text)
+}
+
+async function loadFastCheck(): Promise<Fc> {
+  try {
+    return await import('fast-check')
+  } catch (cause) {
+    throw new Error('The contract fuzz needs the package fast-check: bun add --dev fast-check.', { cause })
+  }
+}

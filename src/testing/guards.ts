@@ -1,0 +1,59 @@
+/** What a savepoint cannot show as it would be, or would be destroyed by, and why. */
+const impossible: readonly { pattern: RegExp; what: string; why: string }[] = [
+  {
+    pattern:
+      /^\s*(begin|commit|end|rollback|abort|start\s+transaction|prepare\s+transaction|savepoint|release)\b|;\s*(commit|rollback)\b/i,
+    what: 'A raw transaction statement',
+    why: 'it would end the transaction that isolates this test. Use the transaction function of the database handle',
+  },
+  { pattern: /\bskip\s+locked\b/i, what: 'SKIP LOCKED', why: 'one connection never meets its own locks' },
+  {
+    pattern: /\bfor\s+(no\s+key\s+)?(update|share)\s+nowait\b/i,
+    what: 'NOWAIT',
+    why: 'one connection never meets its own locks',
+  },
+  {
+    pattern: /^\s*set\s+(session\s+characteristics\b|transaction\b|local\s+transaction_isolation\b)/i,
+    what: 'SET TRANSACTION',
+    why: 'the transaction that isolates this test has begun already',
+  },
+  {
+    pattern: /\bpg_(try_)?advisory_/i,
+    what: 'An advisory lock',
+    why: 'one connection always gets its own lock, and a session lock outlives the rollback',
+  },
+  {
+    pattern: /^\s*(listen|notify|unlisten)\b|\bpg_notify\s*\(/i,
+    what: 'LISTEN or NOTIFY',
+    why: 'a notification is delivered at COMMIT, and this test never commits',
+  },
+  {
+    pattern:
+      /^\s*(vacuum|create\s+database|drop\s+database|alter\s+system|reindex\s+(?:database|system)|create\s+(unique\s+)?index\s+concurrently|drop\s+index\s+concurrently)\b/i,
+    what: 'A statement that cannot run in a transaction',
+    why: 'this test runs in one',
+  },
+  {
+    pattern: /\bor\s+rollback\b/i,
+    what: 'OR ROLLBACK',
+    why: 'it would roll back the transaction that isolates this test',
+  },
+  { pattern: /^\s*(attach|detach)\b/i, what: 'ATTACH', why: 'it cannot be undone by a rollback' },
+]
+
+/** Texts that were found harmless: an app has few, and says each of them often. */
+const harmless = new Set<string>()
+
+/** Throws for what only a database of the test's own can show. Literals and comments do not count. */
+export function requireForkable(text: string): void {
+  if (harmless.has(text)) return
+  const bare = text.replace(/'(?:[^']|'')*'|\$(\w*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\//g, ' ')
+  const found = impossible.find(({ pattern }) => pattern.test(bare))
+  if (found) {
+    throw new Error(
+      `${found.what} does not work at the isolation level "savepoint": ${found.why}. Give the test a database of its own: test(name, { isolation: 'fork' }, ...).`,
+    )
+  }
+  if (harmless.size >= 2000) harmless.clear()
+  harmless.add(text)
+}

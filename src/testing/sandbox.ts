@@ -1,0 +1,362 @@
+import { Database as Client } from 'bun:sqlite'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Session, Statement } from '../database/session'
+import { type CommitRules, checkDeferredSync, needsCommit, realCommit } from './commit'
+import { requireForkable } from './guards'
+import type { Ledger } from './ledger'
+
+export type Dialect = 'sqlite' | 'postgres'
+export type IsolationLevel = 'savepoint' | 'fork'
+
+/** Whose sandbox it is, for messages that are read in another test's output. */
+export type TestIdentity = { name: string; place: string }
+
+type Options = {
+  dialect: Dialect
+  level: IsolationLevel
+  test: TestIdentity
+  ledger: Ledger
+  rules: CommitRules
+  /** How long a statement waits for its turn or for a lock, in ms, before it is taken for a deadlock. */
+  patienceMs?: number
+  /** The tests that hold a transaction in the same database now, this one among them. */
+  neighbours?: Iterable<TestIdentity>
+  /** Told of what came when the sandbox was closed, because nobody may be there to hear its error. */
+  onLate?: (error: Error) => void
+}
+
+/** Marks the code that runs inside a transaction of a sandbox, so that it is noticed on the outer handle. */
+const insideTransaction = new AsyncLocalStorage<{ of: Sandbox; open: boolean }>()
+
+/**
+ * One test's database, as the app sees it: the whole database, with real transactions. At the level `savepoint` it is a
+ * place inside a transaction that will be rolled back, at the level `fork` a database of the test's own.
+ */
+export class Sandbox implements Session {
+  readonly pooled: boolean
+  #busy = false
+  readonly #queue: (() => void)[] = []
+  #idle: PromiseWithResolvers<void> | undefined
+  #closedAt: number | undefined
+  /** The sandbox inside this one, while there is one: what goes on goes on there. */
+  #rewinding: Sandbox | undefined
+
+  private readonly inner: Session
+
+  constructor(
+    private readonly opened: Session,
+    private readonly options: Options,
+  ) {
+    const { level, dialect } = options
+    this.pooled = level === 'fork' && opened.pooled === true
+    this.inner = this.#untilClosed(opened)
+    // From here on, a failed statement is undone by itself.
+    if (level === 'savepoint' && dialect === 'postgres')
+      this.#send(`set local lock_timeout = ${this.#patienceMs}; savepoint ${step}`)
+  }
+
+  /** One statement of its own. On Postgres it has a savepoint, so that its failure (25P02) stays its own. */
+  run(statement: Statement): Promise<unknown[]> {
+    const { level, dialect, rules } = this.options
+    const alone = (session: Session) => this.#recorded(session, statement, 0)
+    const step = () => {
+      if (level === 'fork') return alone(this.inner)
+      if (needsCommit(statement, rules)) return this.#keep(realCommit(this.inner, rules, alone))
+      return dialect === 'postgres' ? this.#undoable(statement) : alone(this.inner)
+    }
+    return this.#alone(statement.text, step)
+  }
+
+  /** A savepoint before each statement would cost two round trips; one behind it is sent along and nobody waits for it. */
+  async #undoable(statement: Statement): Promise<unknown[]> {
+    try {
+      return await this.#keep(this.#recorded(this.inner, statement, 0))
+    } catch (error) {
+      await this.inner.run({ text: `rollback to savepoint ${step}`, params: [], shape: 'arrays' })
+      throw error
+    }
+  }
+
+  async #keep<T>(work: Promise<T>): Promise<T> {
+    const result = await work
+    if (this.options.dialect === 'postgres') this.#send(`release savepoint ${step}; savepoint ${step}`)
+    return result
+  }
+
+  #send(text: string): void {
+    this.inner.run({ text, params: [], shape: 'arrays' }).catch(() => {}) // the statement behind it fails too, and says so
+  }
+
+  /** A transaction of the app's. Where the app believes that it commits, everything that COMMIT would do is done. */
+  nest<T>(work: (inner: Session) => Promise<T>): Promise<T> {
+    const mark = { of: this, open: true }
+    const inside = (session: Session) => insideTransaction.run(mark, () => work(this.#within(session, 1)))
+    const whole =
+      this.options.level === 'fork'
+        ? () => this.inner.nest(inside)
+        : () => this.#keep(realCommit(this.inner, this.options.rules, inside))
+    return this.#alone('a transaction', whole).finally(() => {
+      mark.open = false
+    })
+  }
+
+  /** What the door opened, for what no statement can say (LISTEN, a reserved connection): only a fork has it to give. */
+  get forked(): Session | undefined {
+    return this.options.level === 'fork' ? this.opened : undefined
+  }
+
+  /** For drivers that do not wait. The inner session of such a door has its client at hand. */
+  performSync<T>({ text, params, depth, outside }: SyncStatement, act: (client: Client) => T): T {
+    this.#requireOpen(text || 'a transaction')
+    const { level, rules } = this.options
+    // Drizzle writes the savepoints of nested transactions itself.
+    const nesting = depth > 0 && /^\s*(savepoint|release|rollback\s+to)\b/i.test(text)
+    if (level === 'savepoint' && !nesting) requireForkable(text)
+    const startedAt = performance.now()
+    let rows: readonly unknown[] | undefined
+    let failure: unknown
+    try {
+      if (outside && level === 'savepoint') throw outerHandle(text)
+      const alone = level === 'savepoint' && depth === 0 && text !== ''
+      const commits = alone && needsCommit({ text, params, shape: 'arrays' }, rules)
+      const result = commits ? this.commitSync(() => act(this.#client)) : act(this.#client)
+      if (Array.isArray(result)) rows = result
+      return result
+    } catch (error) {
+      failure = error
+      throw error
+    } finally {
+      const ms = performance.now() - startedAt
+      if (text !== '' || outside)
+        this.options.ledger.record({
+          text: text || 'a transaction',
+          params,
+          ms,
+          depth,
+          ...(rows && { rows }),
+          ...(outside && { outside }),
+          ...(failure !== undefined && { error: messageOf(failure) }),
+        })
+    }
+  }
+
+  /** The app's outermost synchronous transaction, with what COMMIT would check and forget. */
+  commitSync<T>(work: () => T, behaviour: 'deferred' | 'immediate' | 'exclusive' = 'deferred'): T {
+    const { level, rules } = this.options
+    const client = this.#client
+    if (level === 'fork') return client.transaction(work)[behaviour]()
+    const whole = () => {
+      const result = work()
+      checkDeferredSync(client, rules)
+      return result
+    }
+    try {
+      return client.transaction(whole)[behaviour]()
+    } finally {
+      if (rules.deferrable) client.run('pragma defer_foreign_keys = off')
+    }
+  }
+
+  /** Runs `work` on a sandbox inside this one, and undoes all that it did to the database. */
+  rewound<T>(work: (inner: Sandbox) => Promise<T>): Promise<T> {
+    return this.#alone('a rewind', async () => {
+      const result = Promise.withResolvers<T>()
+      const undone = new Error('undone')
+      await this.inner
+        .nest(async (session) => {
+          const inner = new Sandbox(session, { ...this.options, level: 'savepoint' })
+          this.#rewinding = inner
+          await work(inner).then(result.resolve, result.reject)
+          await inner.idle()
+          this.#rewinding = undefined
+          inner.close()
+          throw undone
+        })
+        .catch((error) => {
+          if (error !== undone) throw error
+        })
+      return await result.promise
+    })
+  }
+
+  get #client(): Client {
+    if ('client' in this.opened && this.opened.client instanceof Client) return this.opened.client
+    throw new Error('This door has no synchronous client.')
+  }
+
+  get #patienceMs(): number {
+    return this.options.patienceMs ?? 4000
+  }
+
+  get busy(): boolean {
+    return this.#rewinding?.busy ?? this.#busy
+  }
+
+  /** Resolves when no statement runs or waits. */
+  idle(): Promise<void> {
+    if (this.#rewinding) return this.#rewinding.idle()
+    if (!this.#busy) return Promise.resolve()
+    this.#idle ??= Promise.withResolvers()
+    return this.#idle.promise
+  }
+
+  /** From now on nothing gets in: what comes later was not awaited, and its error says whose it is. */
+  close(): void {
+    this.#closedAt ??= performance.now()
+  }
+
+  /**
+   * What was under way when the test ended goes no further, and ends in no way either: on this connection, the next
+   * statement, COMMIT or ROLLBACK would be the next test's.
+   */
+  #untilClosed(session: Session): Session {
+    const closed = () => this.#closedAt !== undefined
+    const gated = async <T>(work: () => Promise<T>): Promise<T> => {
+      if (closed()) return await never
+      try {
+        return await work()
+      } finally {
+        if (closed()) await never
+      }
+    }
+    const until: Session = {
+      run: (statement) => (closed() ? never : session.run(statement)),
+      nest: (work) => session.nest((inner) => gated(() => work(this.#untilClosed(inner)))),
+    }
+    // For a sandbox inside this one, whose driver does not wait.
+    return 'client' in session ? Object.assign(until, { client: session.client }) : until
+  }
+
+  #within(session: Session, depth: number): Session {
+    return {
+      run: (statement) => {
+        this.#requireOpen(statement.text)
+        return this.#recorded(session, statement, depth)
+      },
+      nest: (work) => session.nest((deeper) => work(this.#within(deeper, depth + 1))),
+    }
+  }
+
+  async #recorded(session: Session, statement: Statement, depth: number): Promise<unknown[]> {
+    if (this.options.level === 'savepoint') requireForkable(statement.text)
+    const startedAt = performance.now()
+    let rows: readonly unknown[] | undefined
+    let failure: unknown
+    try {
+      const read = await session.run(statement)
+      rows = read
+      return read
+    } catch (error) {
+      this.#explain(error)
+      failure = error
+      throw error
+    } finally {
+      const { text, params } = statement
+      const ms = performance.now() - startedAt
+      this.options.ledger.record({
+        text,
+        params,
+        ms,
+        depth,
+        ...(rows && { rows }),
+        ...(depth === 0 && this.#isInTransaction() && { outside: true }),
+        ...(failure !== undefined && { error: messageOf(failure) }),
+      })
+    }
+  }
+
+  /** One thing at a time, where a transaction is one thing: interleaved savepoints would release and undo each other's work. */
+  async #alone<T>(what: string, work: () => Promise<T>): Promise<T> {
+    this.#requireOpen(what)
+    if (this.pooled) return await work()
+    if (this.#isInTransaction()) {
+      const error = `The outer database handle was used inside a transaction (${short(what)}). On one connection it would wait for that transaction, and the transaction for it. Use the transaction's own handle.`
+      this.options.ledger.record({ text: what, params: [], ms: 0, depth: 0, outside: true, error })
+      throw new Error(error)
+    }
+    if (this.#busy) await this.#turn(what)
+    this.#busy = true
+    try {
+      this.#requireOpen(what)
+      return await work()
+    } finally {
+      this.#next()
+    }
+  }
+
+  #next(): void {
+    const next = this.#queue.shift()
+    if (next) {
+      next()
+      return
+    }
+    this.#busy = false
+    this.#idle?.resolve()
+    this.#idle = undefined
+  }
+
+  /** Resolves when all before it is done, and hands on what is busy still. */
+  async #turn(what: string): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const ms = this.#patienceMs
+    const timer = setTimeout(() => {
+      this.#queue.splice(this.#queue.indexOf(resolve), 1)
+      reject(
+        new Error(
+          `${short(what)} waited ${ms} ms for a transaction of the same test: does the transaction await something that was started outside it?`,
+        ),
+      )
+    }, ms)
+    this.#queue.push(resolve)
+    try {
+      await promise
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #isInTransaction(): boolean {
+    const mark = insideTransaction.getStore()
+    return mark?.of === this && mark.open
+  }
+
+  #requireOpen(what: string): void {
+    if (this.#closedAt === undefined) return
+    const { name, place } = this.options.test
+    const lateMs = (performance.now() - this.#closedAt).toFixed(0)
+    const error = new Error(
+      `The test "${name}" (${place}) is over, and ${lateMs} ms later something that it started asked the database: ${short(what)}. Await it, or settle() before the test ends.`,
+    )
+    this.options.onLate?.(error)
+    throw error
+  }
+
+  /** A lock that is not given has its reason in another test, of which the database knows nothing. */
+  #explain(error: unknown): void {
+    if (this.options.level === 'fork' || !(error instanceof Error) || !('code' in error)) return
+    if (error.code !== lockNotAvailable && error.code !== deadlock) return
+    const others = [...(this.options.neighbours ?? [])].filter((test) => test !== this.options.test)
+    const named = others.slice(0, 5).map(({ name, place }) => `"${name}" (${place})`)
+    error.message += `. A test keeps what it wrote locked until its end, and these ran at the same time: ${named.join(', ') || 'none'}${others.length > 5 ? ` and ${others.length - 5} more` : ''}. Give each its own values in unique columns and its own rows, run one of them with test.serial, or in a database of its own: test(name, { isolation: 'fork' }, ...).`
+  }
+}
+
+/** `text` is empty for a transaction; `outside` is what the outer handle asks while a transaction with its own is open. */
+type SyncStatement = { text: string; params: readonly unknown[]; depth: number; outside: boolean }
+
+const outerHandle = (text: string) =>
+  new Error(
+    `The outer database handle was used inside a transaction (${short(text || 'a transaction')}). With this driver it is the same connection; with any other it would not be part of the transaction. Use the transaction's own handle, or give the test a database of its own: test(name, { isolation: 'fork' }, ...).`,
+  )
+
+const lockNotAvailable = '55P03'
+const deadlock = '40P01'
+/** The savepoint that stands before each statement. */
+const step = 'kit_step'
+const never = new Promise<never>(() => {})
+
+const short = (text: string) => {
+  const one = text.replace(/\s+/g, ' ').trim()
+  return one.length > 120 ? `${one.slice(0, 117)}...` : one
+}
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
