@@ -1,0 +1,210 @@
+import { Kind, Type } from '@sinclair/typebox'
+import { Elysia } from 'elysia'
+import * as fc from 'fast-check'
+import { conversations } from '../../src/database/tables'
+import { contractFuzz, type OwnKinds, type Schema } from '../../src/testing'
+import { mismatch, valuesOf, wrongValuesOf } from '../../src/testing/schema-values'
+import { database, describe, expect, type Fixtures, test } from '../kit'
+import { registered, speakingWith } from './registered'
+
+const Note = Type.Object(
+  {
+    title: Type.String({ minLength: 1, maxLength: 20 }),
+    size: Type.Optional(Type.Integer({ minimum: 0, maximum: 9 })),
+  },
+  { additionalProperties: false },
+)
+type Note = { title: string; size?: number }
+
+type Options = Parameters<typeof contractFuzz<Fixtures>>[1]
+
+/** An app with one route that keeps notes with a handler of the test's own, and the outcome of fuzzing it. */
+const app = (keep: (body: Note) => unknown) =>
+  new Elysia({ normalize: false }).post('/notes', ({ body }) => keep(body) as Note, {
+    body: Note,
+    response: { 200: Note },
+  })
+
+const fuzzed = (target: { routes: unknown }, all: Fixtures, options: Partial<Options> = {}) => {
+  const { names, outcome } = registered((register) =>
+    contractFuzz<Fixtures>(register, {
+      routes: target.routes as Options['routes'],
+      client: () => speakingWith(target as Elysia, all, {}),
+      ...options,
+    }),
+  )
+  return outcome(names[0] ?? '', all)
+}
+
+describe('a contract fuzz', () => {
+  test('passes a route that keeps its contract', async (all) => {
+    const sizes: unknown[] = []
+    const kept = app((note) => {
+      sizes.push(note.size)
+      return note
+    })
+
+    const found = await fuzzed(kept, all)
+
+    expect(found).toBe('passed')
+    expect(new Set(sizes).size).toBeGreaterThan(3)
+  })
+
+  test('asks the same in every run', async (all) => {
+    const keeping = (kept: Note[]) => (note: Note) => {
+      kept.push(note)
+      return note
+    }
+    const [first, second]: [Note[], Note[]] = [[], []]
+
+    await fuzzed(app(keeping(first)), all)
+    await fuzzed(app(keeping(second)), all)
+
+    expect(first).toEqual(second)
+    expect(first.length).toBeGreaterThan(10)
+  })
+
+  test('finds the smallest request that fails the app, and says how to repeat it', async (all) => {
+    const fragile = app((note) => {
+      if (note.size !== undefined && note.size > 4) throw new Error('Too big for me')
+      return note
+    })
+
+    const found = await fuzzed(fragile, all)
+
+    expect(found).toMatch(/^POST \/notes does not keep its contract: the answer is 500: "Too big for me"\n/)
+    expect(found).toMatch(/\n {2}POST \/notes \{"title":".","size":5\}\n/)
+    expect(found).toMatch(/\n {2}Found with TESTING_FUZZ_SEED=1, made smaller \d+ times\.$/)
+  })
+
+  test('finds an answer that is not what the route declares', async (all) => {
+    const careless = new Elysia({ normalize: false }).post(
+      '/notes',
+      ({ body }) =>
+        new Response(JSON.stringify({ ...body, size: 'big' }), { headers: { 'content-type': 'application/json' } }),
+      {
+        body: Note,
+        response: { 200: Note },
+      },
+    )
+
+    const found = await fuzzed(careless, all)
+
+    expect(found).toStartWith(
+      'POST /notes does not keep its contract: the answer 200 is not what the route declares: /size is no number: ',
+    )
+  })
+
+  test('finds what is accepted although the schema does not allow it', async (all) => {
+    const lax = new Elysia().post('/notes', () => 'kept')
+    const routes = lax.routes.map((route) => ({ ...route, hooks: { body: Note } }))
+
+    const found = await fuzzed(Object.assign(lax, {}), all, { routes })
+
+    expect(found).toStartWith(
+      'POST /notes does not keep its contract: what its schema does not allow is answered with 200',
+    )
+  })
+
+  test('finds a refusal that does not look like one', async (all) => {
+    const refusal = Type.Object({ code: Type.String() })
+
+    const found = await fuzzed(
+      app((note) => note),
+      all,
+      { refusal },
+    )
+
+    expect(found).toContain('the answer 422 is not what the route declares: /code is missing')
+  })
+
+  test('fails for a route that accepts nothing', async (all) => {
+    const closed = new Elysia().get('/notes/:id', ({ status }) => status(404))
+
+    const found = await fuzzed(closed, all)
+    const withId = await fuzzed(
+      new Elysia().get('/notes/:id', ({ params, status }) => (params.id === 'seven' ? 'it' : status(404))),
+      all,
+      {
+        prepare: async () => ({ id: ['seven'] }),
+      },
+    )
+
+    expect(found).toStartWith('GET /notes/:id accepted none of 60 requests, so that nothing is known of its answers')
+    expect(withId).toBe('passed')
+  })
+
+  test('starts each request from the same state', async (all) => {
+    const { tenantA, users } = all
+    const counts = new Set<number>()
+    const counting = app(async (note) => {
+      counts.add(await database.$count(conversations))
+      const [id, now] = [Bun.randomUUIDv7(), new Date()]
+      await database
+        .insert(conversations)
+        .values({ tenant_id: tenantA.id, id, user_id: users.adminA.id, metadata: {}, created_at: now, updated_at: now })
+      return note
+    })
+
+    const found = await fuzzed(counting, all)
+
+    expect(found).toBe('passed')
+    expect([...counts]).toEqual([0])
+  })
+
+  test('says of a kind that it does not know how to tell it', async (all) => {
+    const Colour = Type.Unsafe<string>({ [Kind]: 'Colour', type: 'string' })
+    const painted = { routes: [{ method: 'POST', path: '/paint', hooks: { body: Type.Object({ colour: Colour }) } }] }
+
+    const found = await fuzzed(painted, all)
+
+    expect(found).toStartWith(
+      'The contract fuzz does not know the schema kind "Colour" ({"type":"string"}): say in `kinds`',
+    )
+  })
+})
+
+const kinds: OwnKinds = {
+  Even: { values: () => fc.nat().map((n) => n * 2), accepts: (value) => typeof value === 'number' && value % 2 === 0 },
+}
+const schemas: [string, object][] = [
+  ['an object', Note],
+  ['strings within lengths', Type.String({ minLength: 3, maxLength: 5 })],
+  ['strings of a pattern', Type.String({ pattern: '^[a-z]{2,4}-\\d+$' })],
+  ['integers in bounds', Type.Integer({ exclusiveMinimum: 3, maximum: 5 })],
+  ['any integers', Type.Integer()],
+  ['numbers in bounds', Type.Number({ minimum: 0.5, exclusiveMaximum: 0.75 })],
+  ['a union', Type.Union([Type.Boolean(), Type.Null(), Type.Literal('neither')])],
+  ['an array', Type.Array(Type.Boolean(), { minItems: 1, maxItems: 2 })],
+  ['a tuple', Type.Tuple([Type.Literal(1), Type.Boolean()])],
+  ['a record', Type.Record(Type.String({ pattern: '^k\\d$' }), Type.Boolean())],
+  ['anything', Type.Unknown()],
+  ['a kind of its own', { [Kind]: 'Even' }],
+]
+
+describe('values made from a schema', () => {
+  test.each(schemas)('fit %s', (_, schema) => {
+    const made = fc.sample(valuesOf(schema as Schema, fc, kinds), { numRuns: 200, seed: 1 })
+
+    const wrong = made.map((value) => mismatch(schema as Schema, value, kinds)).filter((found) => found !== undefined)
+
+    expect(wrong).toEqual([])
+  })
+
+  test('that are wrong are so in many ways', () => {
+    const made = fc.sample(wrongValuesOf(Note as Schema, fc, kinds), { numRuns: 300, seed: 1 })
+
+    const ways = new Set(made.map((value) => mismatch(Note as Schema, value, kinds)))
+
+    expect([...ways].sort()).toEqual([
+      '/no-such-field is not declared',
+      '/size is no integer',
+      '/size is no number',
+      '/size is too small or too large',
+      '/title is missing',
+      '/title is no string',
+      '/title is too short or too long',
+      'the whole is no object',
+    ])
+  })
+})

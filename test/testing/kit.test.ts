@@ -1,0 +1,158 @@
+import { afterAll, describe as bunDescribe, expect } from 'bun:test'
+import { add, query, transaction } from './fixtures/app'
+import { made, ownKit } from './own-kit'
+
+const { test, describe } = ownKit
+
+const texts = async () => (await query('select text from notes order by id')).map(({ text }) => text)
+
+describe('what a test is given', () => {
+  test('is made when its parameter names it, and no sooner', async ({ alice }) => {
+    await alice.get('/notes')
+
+    expect(made).toContain('alice')
+    expect(made).not.toContain('costly')
+  })
+
+  test('is the same however often it is named', (fixtures) => {
+    const [one, two] = [fixtures.alice, fixtures.alice]
+
+    expect(one).toBe(two)
+  })
+})
+
+describe('options', () => {
+  test('stand after the body', { isolation: 'fork' }, async () => expect(await texts()).toEqual(['seeded']))
+  test('stand before the body', async () => expect(await texts()).toEqual(['seeded']), { isolation: 'fork' })
+  test('may be a time limit alone', async () => expect(await texts()).toEqual(['seeded']), 1000)
+  test.each([1])('stand before the body of a row: %s', { timeout: 1000 }, (row) => expect(row).toBe(1))
+  test.each([1])('stand after the body of a row: %s', (row) => expect(row).toBe(1), { timeout: 1000 })
+})
+
+const runs: string[] = []
+
+describe('the modifiers of bun:test', () => {
+  test.skip('skip', () => void runs.push('skip'))
+  test.todo('todo')
+  test.todo('todo with a body', () => void runs.push('todo'))
+  test.if(false)('if', () => void runs.push('if'))
+  test.skipIf(true)('skipIf', () => void runs.push('skipIf'))
+  test.todoIf(true)('todoIf', () => void runs.push('todoIf'))
+  test.if(true)('if it is so', ({ seeded }) => void runs.push(seeded.text))
+  test.failing('failing', async () => {
+    await add('seeded')
+  })
+  test.serial('serial', async () => expect(await texts()).toEqual(['seeded']))
+  test.serial.each([1])('serial.each', (row) => expect(row).toBe(1))
+  test.concurrent.each([1])('concurrent.each', (row) => expect(row).toBe(1))
+  describe.skip('describe.skip', () => test('a test', () => void runs.push('describe.skip')))
+  describe.if(false)('describe.if', () => test('a test', () => void runs.push('describe.if')))
+  describe.todo('describe.todo')
+
+  afterAll(() => expect(runs).toEqual(['seeded']))
+})
+
+describe('rows', () => {
+  test.each([
+    [1, 'one'],
+    [2, 'two'],
+  ])('that are lists are spread, the fixtures come last: %s', (number, name, { seeded }) => {
+    expect([number, name, seeded.text]).toEqual([number, number === 1 ? 'one' : 'two', 'seeded'])
+  })
+
+  test.each(['a', 'b'])('that are values come alone: %s', (letter, { seeded }) => {
+    expect([letter.length, seeded.text]).toEqual([1, 'seeded'])
+  })
+
+  test.each([{ name: 'a' }])('that are objects come alone: $name', ({ name }, { seeded }) => {
+    expect([name, seeded.text]).toEqual(['a', 'seeded'])
+  })
+
+  const seed = async () => ({ added: await add('of the group').then(texts) })
+
+  describe.each([['a'], ['b']])('of groups: %s', { seed }, (letter) => {
+    test('start from the rows of the group', async () => {
+      await add(letter)
+
+      expect(await texts()).toEqual(['seeded', 'of the group', letter])
+    })
+  })
+})
+
+const seeds: string[] = []
+const seedOf = (name: string) => async () => {
+  seeds.push(name)
+  await add(name)
+  return { [name]: name }
+}
+
+describe('a group with rows of its own', { seed: seedOf('outer') }, (test) => {
+  bunDescribe('and a group of bun:test inside', () => {
+    test('starts from them there too', async () => expect(await texts()).toEqual(['seeded', 'outer']))
+  })
+
+  describe('and a group inside', { seed: seedOf('inner') }, (test) => {
+    for (const number of [1, 2]) {
+      test(`starts from both: ${number}`, async () => {
+        await add('of a test')
+
+        expect(await texts()).toEqual(['seeded', 'outer', 'inner', 'of a test'])
+      })
+
+      test.concurrent(`starts from both, beside others: ${number}`, async () => {
+        await add(`of concurrent ${number}`)
+
+        expect(await texts()).toEqual(['seeded', 'outer', 'inner', `of concurrent ${number}`])
+      })
+    }
+
+    test('has them in a fork', { isolation: 'fork' }, async () => {
+      expect(await texts()).toEqual(['seeded', 'outer', 'inner'])
+    })
+  })
+
+  test('does not have those of the group inside', async () => {
+    await add('of another test')
+
+    expect(await texts()).toEqual(['seeded', 'outer', 'of another test'])
+  })
+})
+
+const around: string[] = []
+const outer = {
+  beforeEach: async () => void around.push(`outer before: ${(await texts()).length}`),
+  afterEach: async () => void around.push(`outer after: ${(await texts()).length}`),
+}
+const inner = {
+  beforeEach: async () => void (await add('of a hook')),
+  afterEach: () => void around.push('inner after'),
+}
+
+describe('hooks of the kit', outer, () => {
+  describe('run in the world of the test', inner, () => {
+    test('around its body', async () => {
+      expect(await texts()).toEqual(['seeded', 'of a hook'])
+    })
+  })
+
+  afterAll(() => expect(around).toEqual(['outer before: 1', 'inner after', 'outer after: 2']))
+})
+
+describe('requests at the same time', () => {
+  test('have their transactions one after the other, and none undoes what another kept', async ({ alice }) => {
+    const numbers = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+
+    const results = await Promise.allSettled([
+      ...numbers.map((number) => alice.post('/notes', { text: `request ${number}` })),
+      ...numbers.map((number) =>
+        transaction(async (inner) => {
+          await inner(`insert into notes (text) values ('transaction ${number}')`)
+          if (number % 2 === 0) throw new Error('undone')
+        }),
+      ),
+    ])
+
+    expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(5)
+    expect(await texts()).toHaveLength(1 + 10 + 5)
+  })
+})
