@@ -66,6 +66,7 @@ describe('A key set', () => {
   })
 })
 
+// Serial: the library that keeps the keys asks the clock of the process.
 describe.serial('A change of keys', () => {
   test('is noticed by the first token of a new key', async ({ users, clock }) => {
     await using issuer = issuerOf(rsa)

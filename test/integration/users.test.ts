@@ -6,7 +6,8 @@ const kim = { external_id: 'kim', email: 'kim@acme.example', role: 'operator' }
 const nobody = '01890000-0000-7000-8000-000000000000'
 const uuidv7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
-describe('POST /api/v1/admin/users', () => {
+// Serial: they are about the same names, and on Postgres who wants a name waits for whoever took it first.
+describe.serial('POST /api/v1/admin/users', () => {
   test('creates an active user without a display name', async ({ adminA, tenantA }) => {
     const response = await adminA.post(path, kim)
 

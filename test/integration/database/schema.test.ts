@@ -4,7 +4,8 @@ import { eq, getTableColumns, getTableName, is, Table } from 'drizzle-orm'
 import { isUniqueViolation } from '../../../src/database/database'
 import { dialect } from '../../../src/database/dialect'
 import * as schema from '../../../src/database/tables'
-import { database, describe, expect, root, test } from '../../kit'
+import { database, describe, expect, test } from '../../kit'
+import { ownDatabase } from '../../own-database'
 
 const { conversations, messages, tenant_settings, tenants, usage_records, users } = schema
 const at = new Date('2026-03-02T09:00:00.123Z')
@@ -49,7 +50,9 @@ describe('the columns', () => {
         ),
       )
 
-    const found = await root.session.run({ text: columnsOf[dialect], params: [], shape: 'arrays' })
+    await using own = await ownDatabase()
+
+    const found = await own.root.session.run({ text: columnsOf[dialect], params: [], shape: 'arrays' })
 
     expect(found.flat().sort()).toEqual(declared.sort())
   })

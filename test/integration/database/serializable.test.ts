@@ -1,8 +1,11 @@
-import { afterAll, afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { afterAll, afterEach, test as anyTest, beforeEach, describe, expect } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import { dialect } from '../../../src/database/dialect'
 import { tenants } from '../../../src/database/tables'
 import { ownDatabase } from '../../own-database'
+
+// They write to one database.
+const test = anyTest.serial
 
 const own = await ownDatabase()
 afterAll(() => own[Symbol.asyncDispose]())

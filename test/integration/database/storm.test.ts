@@ -1,13 +1,16 @@
-import { afterAll, describe, expect, test } from 'bun:test'
+import { afterAll, test as anyTest, describe, expect } from 'bun:test'
 import { eq, like } from 'drizzle-orm'
 import { Elysia } from 'elysia'
 import { isUniqueViolation } from '../../../src/database/database'
 import { tenant_settings, tenants } from '../../../src/database/tables'
-import { ownDatabase } from '../../own-database'
+import { ownDatabase, sandboxIn } from '../../own-database'
+
+// They write to one database.
+const test = anyTest.serial
 
 const own = await ownDatabase()
 afterAll(() => own[Symbol.asyncDispose]())
-const { database, root } = own
+const { database } = own
 
 const stamps = { created_at: new Date('2026-03-02T09:00:00.000Z'), updated_at: new Date('2026-03-02T09:00:00.000Z') }
 const counterId = '01960000-0000-7000-8000-000000000001'
@@ -130,9 +133,9 @@ describe('a storm of concurrent requests', () => {
   })
 
   test.each([1, 2, 3])('does the same in a sandbox, and leaves nothing behind, time %d', async () => {
-    const { scope, rollback } = await root.sandbox()
+    const { enter, rollback } = await sandboxIn(own)
 
-    const outcome = await scope.enter(storm)
+    const outcome = await enter(storm)
 
     await rollback()
     expect(outcome).toEqual(calm)

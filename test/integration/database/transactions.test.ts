@@ -1,9 +1,13 @@
-import { afterAll, afterEach, describe, expect, test } from 'bun:test'
+import { afterAll, test as anyTest, describe, expect } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import { isUniqueViolation } from '../../../src/database/database'
 import { Scope } from '../../../src/database/session'
 import { tenants } from '../../../src/database/tables'
-import { ownDatabase } from '../../own-database'
+import { hold } from '../../../src/testing/place'
+import { ownDatabase, sandboxIn } from '../../own-database'
+
+// They write to one database.
+const test = anyTest.serial
 
 const own = await ownDatabase()
 afterAll(() => own[Symbol.asyncDispose]())
@@ -35,9 +39,9 @@ const onDatabase: Within = (work) => async () => {
 }
 
 const inSandbox: Within = (work) => async () => {
-  const { scope, rollback } = await root.sandbox()
+  const { enter, rollback } = await sandboxIn(own)
   try {
-    await scope.enter(work)
+    await enter(work)
   } finally {
     await rollback()
   }
@@ -304,14 +308,12 @@ for (const [where, within] of [
 }
 
 describe('what can never get its turn', () => {
-  const { patienceMs } = Scope
-  afterEach(() => {
-    Scope.patienceMs = patienceMs
-  })
-
   test('ends as an error that says why, and harms nothing else', async () => {
-    const { scope, rollback } = await root.sandbox()
-    Scope.patienceMs = 20
+    const patience = 20
+    const { session, rollback } = await hold(root.session)
+    const scope = new Scope(session)
+    const { patienceMs } = Scope
+    Scope.patienceMs = patience
 
     const [error, kept] = await scope.enter(async () => {
       const error = await database.transaction(async () => {
@@ -321,29 +323,11 @@ describe('what can never get its turn', () => {
       return [error, await slugs()] as const
     })
 
+    Scope.patienceMs = patienceMs
     await rollback()
     expect((error as Error).cause).toEqual(
-      new Error('Waited 20 ms for a transaction: does it await something that was started outside it?'),
+      new Error(`Waited ${patience} ms for a transaction: does it await something that was started outside it?`),
     )
     expect(kept).toEqual(['inside'])
-  })
-})
-
-describe('a sandbox', () => {
-  test('looks empty to the next one, and refuses code that outlives it', async () => {
-    const over = Promise.withResolvers<void>()
-    const first = await root.sandbox()
-    await first.scope.enter(() => add('first'))
-    const late = first.scope.enter(() => over.promise.then(() => add('late')))
-
-    await first.rollback()
-    over.resolve()
-
-    expect(((await rejection(late)) as Error).cause).toEqual(
-      new Error('This transaction is over: something in it was not awaited'),
-    )
-    const second = await root.sandbox()
-    expect(await second.scope.enter(slugs)).toEqual([])
-    await second.rollback()
   })
 })

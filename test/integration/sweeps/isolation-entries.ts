@@ -1,5 +1,7 @@
+import type { Attempt } from '../../../src/testing'
+
 /** What one tenant could name of another: its ids, and words that stand for them. */
-export type Names = {
+export type ServiceNames = {
   tenant: string
   conversation: string
   message: string
@@ -12,9 +14,8 @@ export type Names = {
   user_cursor: string
 }
 
-export type Attempt = { path: string; body?: object; headers?: Record<string, string> }
 /** How a route could be asked for somebody else's things, and the status that their owner gets for the first of it. */
-type Entry = { owner: number; attempts: (names: Names) => Attempt[] }
+type Entry = { owner: number; attempts: (names: ServiceNames) => Attempt[] }
 
 export const conversations = '/api/v1/conversations'
 export const users = '/api/v1/admin/users'
@@ -139,9 +140,3 @@ export const entries: Record<string, Entry> = {
     ],
   },
 }
-
-/** Ways that every route is tried in, whatever else it takes. */
-export const anywhere = ({ tenant, user }: Names, { path, ...attempt }: Attempt): Attempt[] => [
-  { ...attempt, path: `${path}${path.includes('?') ? '&' : '?'}tenant_id=${tenant}` },
-  { ...attempt, path, headers: { 'x-tenant-id': tenant, 'x-user-id': user, 'x-forwarded-user': user } },
-]
