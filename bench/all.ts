@@ -11,6 +11,7 @@ const programs = [
   ['size.ts', '--postgres'],
   ['isolation.ts'],
   ['isolation.ts', '--postgres'],
+  ['suite.ts'],
 ] as const
 
 const git = (...args: string[]) =>

@@ -24,7 +24,7 @@ const run = Bun.spawnSync([process.execPath, 'test', './bench/support/isolation.
   stderr: 'pipe',
 })
 if (!run.success) throw new Error(run.stderr.toString().slice(-3000))
-const msPerTest: Record<'plain' | 'empty' | 'create' | 'chat' | 'list', number[]> = JSON.parse(
+const msPerTest: Record<'plain' | 'empty' | 'create' | 'chat' | 'list' | 'flow', number[]> = JSON.parse(
   readFileSync(results, 'utf8'),
 )
 rmSync(folder, { recursive: true })
@@ -43,5 +43,10 @@ report(
     row('creates a conversation', msPerTest.create),
     row('chats', msPerTest.chat),
     row('lists', msPerTest.list),
+    row(
+      'creates, chats and lists',
+      msPerTest.flow,
+      verdict(spread(msPerTest.flow).median, 'at most', isPostgres ? 4 : 0.6, 'ms'),
+    ),
   ],
 )

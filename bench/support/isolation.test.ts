@@ -27,6 +27,15 @@ const groups: Record<string, (name: string) => void> = {
     }),
 }
 
+groups.flow = (name) =>
+  test(name, async ({ adminA, model }) => {
+    model.says('Hello there', { prompt_tokens: 3, completion_tokens: 2 })
+    const created = await adminA.post('/api/v1/conversations', { title: 'Q3 planning' })
+    const reply = await adminA.post('/api/v1/chat', { message: 'Hello', conversation_id: created.body.id })
+    const list = await adminA.get('/api/v1/conversations')
+    expect([created.status, reply.status, list.status]).toEqual([201, 200, 200])
+  })
+
 // The first round warms up.
 for (let round = 0; round <= rounds; round++) {
   for (const [group, define] of Object.entries(groups)) {
