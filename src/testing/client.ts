@@ -46,10 +46,17 @@ export function client(
   ): Promise<Response> => {
     const raw = body === undefined || typeof body === 'string' || body instanceof Blob || body instanceof ReadableStream
     // Not http://l: Elysia looks for the path from the twelfth character on.
+    const sent = raw ? body : JSON.stringify(body)
     const request = new Request(`http://localhost${path}`, {
       method,
-      headers: { ...(await identity()), ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
-      ...(body !== undefined && { body: raw ? body : JSON.stringify(body) }),
+      headers: {
+        ...(await identity()),
+        ...(sent !== undefined && { 'content-type': 'application/json' }),
+        // As every HTTP client does; a Request made in the process has none by itself.
+        ...(typeof sent === 'string' && { 'content-length': String(Buffer.byteLength(sent)) }),
+        ...headers,
+      },
+      ...(sent !== undefined && { body: sent }),
       ...(signal && { signal }),
     })
     return await handle(request)
