@@ -50,3 +50,11 @@ export const conflict = (message: string) => new AppError('conflict', message)
 export const invalid = (errors: FieldError[]) =>
   new AppError('invalid_request', 'The request does not have the shape this route takes; see errors.', { errors })
 export const malformed = (message: string) => new AppError('invalid_request', message, { malformed: true })
+
+/** The code that a driver gave its failure, wherever Drizzle wrapped it. */
+export function failureCode(thrown: unknown): string | undefined {
+  for (let error = thrown; error instanceof Error; error = error.cause) {
+    if ('code' in error && typeof error.code === 'string') return error.code
+  }
+  return undefined
+}

@@ -88,7 +88,7 @@ function openProvider({ baseUrl, apiKey }: Config['provider'], reporter: Reporte
     reporter.warn('No PROVIDER_BASE_URL is set: the built-in echo model answers.')
     return echoProvider
   }
-  // Loaded by the first question: the client is large, and would make every start 100 ms longer.
+  // Loaded by the first question: the client is large, and would make every start longer.
   let opened: Promise<Provider> | undefined
   const opening = async () => (await import('./providers/openai')).openaiProvider({ baseUrl, apiKey })
   return {

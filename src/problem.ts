@@ -1,5 +1,5 @@
 import { NotFoundError, ParseError, ValidationError } from 'elysia'
-import { AppError, type ErrorCode, type FieldError, invalid, malformed } from './errors'
+import { AppError, type ErrorCode, type FieldError, failureCode, invalid, malformed } from './errors'
 
 /** What a client gets for anything that went wrong (RFC 9457). */
 export type Problem = {
@@ -75,20 +75,13 @@ export function toAppError(thrown: unknown): AppError {
 
 /** The database's own failure, wherever Drizzle wrapped it. */
 function isConnectionFailure(thrown: unknown): boolean {
-  const code = databaseCode(thrown)
+  const code = failureCode(thrown)
   return (
     code !== undefined &&
     (/^(08|53|57P)/.test(code) ||
       /^(CONNECT|CONNECTION_|ECONN)/.test(code) ||
       /^SQLITE_(BUSY|LOCKED|FULL|READONLY|IOERR|CANTOPEN)/.test(code))
   )
-}
-
-function databaseCode(thrown: unknown): string | undefined {
-  for (let error = thrown; error instanceof Error; error = error.cause) {
-    if ('code' in error && typeof error.code === 'string') return error.code
-  }
-  return undefined
 }
 
 const places: Record<string, FieldError['in']> = { body: 'body', query: 'query', params: 'path', headers: 'header' }

@@ -27,7 +27,8 @@ export async function interleaved<Name extends string, Result>(
   subjects: Record<Name, () => Promise<Result>>,
 ): Promise<Record<Name, Result[]>> {
   const names = Object.keys(subjects) as Name[]
-  const results = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, Result[]>
+  const results = {} as Record<Name, Result[]>
+  for (const name of names) results[name] = []
   for (let round = 0; round <= rounds; round++) {
     for (const name of names) {
       const result = await subjects[name]()

@@ -151,7 +151,7 @@ export function signToken(
   return token.sign(new TextEncoder().encode(secret))
 }
 
-/** The most recently used values, between `size` and twice that many, in two generations: moving a hot key in one Map costs 29 µs in JSC. */
+/** The most recently used values, between `size` and twice that many, in two generations: to move a hot key to the end of one large Map is slow in JSC. */
 class Remembered<V> {
   #young = new Map<string, V>()
   #old = new Map<string, V>()

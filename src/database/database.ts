@@ -1,8 +1,9 @@
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js'
+import { failureCode } from '../errors'
 import { dialect, dialectOf } from './dialect'
 import { Scope, type Statement } from './session'
 
-// Only the driver that is needed: the other one would add 40 ms to every start.
+// Only the driver that is needed: the other one would make every start longer.
 const { open } = dialect === 'postgres' ? await import('./postgres') : await import('./sqlite')
 
 /** The part of Drizzle that both dialects have. Queries join the ambient transaction, if there is one. */
@@ -65,14 +66,5 @@ export function oncePerDatabase<T extends object>(make: (database: Database) => 
 
 /** True where a unique or primary key refused a row, in either dialect. */
 export function isUniqueViolation(thrown: unknown): boolean {
-  for (let error = thrown; error instanceof Error; error = error.cause) {
-    if (
-      'code' in error &&
-      (error.code === '23505' ||
-        error.code === 'SQLITE_CONSTRAINT_UNIQUE' ||
-        error.code === 'SQLITE_CONSTRAINT_PRIMARYKEY')
-    )
-      return true
-  }
-  return false
+  return /^(23505|SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY))$/.test(failureCode(thrown) ?? '')
 }

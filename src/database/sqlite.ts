@@ -20,7 +20,7 @@ export function open(source: string | Uint8Array) {
   client.run('pragma journal_mode = wal')
   client.run('pragma synchronous = normal')
   client.run('pragma foreign_keys = on')
-  // 32 MB of log before it is written back, which makes somebody wait. By default it is 4 MB, and every 30th reply waits.
+  // 8000 pages (32 MB) of log before it is written back, because whoever commits then waits. By default it is 1000.
   client.run('pragma wal_autocheckpoint = 8000')
   return {
     session: sqliteSession(client),

@@ -133,7 +133,7 @@ function start(home: string, run: number): void {
   }).unref()
 }
 
-/** initdb takes half a second, a copy of what it made 30 ms, so it runs once on a machine. */
+/** initdb is slow, a copy of what it made is not, so it runs once on a machine. */
 function initialised(folder: string, home: string, owner: Account | undefined): string {
   const version = spawnSync(join(folder, 'postgres'), ['--version'], { encoding: 'utf8' }).stdout.replace(/[^\d.]/g, '')
   const cached = join(tmpdir(), `testing-postgres-cluster-${version}-${process.getuid?.() ?? 0}`)
