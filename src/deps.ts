@@ -1,11 +1,15 @@
 import type { access } from './auth/access'
 import type { VerifyToken } from './auth/tokens'
 import type { Database } from './database/database'
+import type { Egress } from './egress/egress'
 import type { Clock } from './ids'
+import type { JobBell } from './jobs/job'
 import type { Lifetime } from './lifetime'
+import type { Plugin, TenantFiles } from './plugins/plugin'
 import type { ProviderLimits } from './providers/ask'
 import type { Provider } from './providers/provider'
 import type { Reporter } from './reporter'
+import type { Sealer } from './sealing'
 
 /** All that the app takes from outside. Whoever has these can build it: main.ts for the world, a test for a sandbox. */
 export type Deps = {
@@ -19,6 +23,12 @@ export type Deps = {
   readonly clock: Clock
   readonly reporter: Reporter
   readonly lifetime: Lifetime
+  /** All that tenants may switch on, in the order in which they act. */
+  readonly plugins: readonly Plugin[]
+  readonly egress: Egress
+  readonly sealer: Sealer
+  readonly files: (tenant_id: string) => TenantFiles
+  readonly jobBell: JobBell
   readonly limits: { readonly provider: ProviderLimits; readonly heartbeatMs: number }
   /** Exact origins whose pages may call the service. */
   readonly corsOrigins: readonly string[]

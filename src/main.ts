@@ -7,11 +7,16 @@ import { heartbeatMs } from './chat/stream'
 import { type Config, developmentSecretFile } from './config'
 import type { Database } from './database/database'
 import { openDatabase } from './database/open'
+import { noEgress } from './egress/egress'
 import { systemClock } from './ids'
+import { JobBell } from './jobs/job'
 import { Lifetime } from './lifetime'
+import { noFiles } from './plugins/plugin'
+import { plugins } from './plugins/registry'
 import { echoProvider } from './providers/echo'
 import type { Provider } from './providers/provider'
 import { lineReporter, type Reporter } from './reporter'
+import { noSealer } from './sealing'
 
 /**
  * The whole life of the process: database, app, listening; then, upon SIGTERM or SIGINT, draining and a clean end.
@@ -34,6 +39,11 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     clock: systemClock,
     reporter,
     lifetime,
+    plugins,
+    egress: noEgress,
+    sealer: noSealer,
+    files: () => noFiles,
+    jobBell: new JobBell(),
     limits: {
       provider: {
         totalMs: config.provider.timeoutMs,

@@ -5,8 +5,13 @@ import { connect } from '../src/database/database'
 import { migrate } from '../src/database/migrate'
 import { Scope } from '../src/database/session'
 import type { Deps } from '../src/deps'
+import { noEgress } from '../src/egress/egress'
+import { JobBell } from '../src/jobs/job'
 import { Lifetime } from '../src/lifetime'
+import { noFiles } from '../src/plugins/plugin'
+import { plugins } from '../src/plugins/registry'
 import type { ProviderRequest } from '../src/providers/provider'
+import { noSealer } from '../src/sealing'
 import { createTenant } from '../src/tenants/store'
 import { createKit, type Door, type FixturesOf, outside, type ScriptedModel } from '../src/testing'
 import type { User } from '../src/users/schema'
@@ -47,6 +52,11 @@ export const deps: Deps = {
   clock: outside.clock,
   reporter: { info: () => {}, warn: () => {}, unexpected: outside.unexpected },
   lifetime: new Lifetime(outside.unexpected),
+  plugins,
+  egress: noEgress,
+  sealer: noSealer,
+  files: () => noFiles,
+  jobBell: new JobBell(),
   limits: {
     provider: { totalMs: 2000, firstByteMs: 1000, idleMs: 1000, retryMs: 1, longestReply: 100_000 },
     heartbeatMs: 60_000,

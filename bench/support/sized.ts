@@ -5,9 +5,14 @@ import { connect } from '../../src/database/database'
 import { dialect } from '../../src/database/dialect'
 import { migrate } from '../../src/database/migrate'
 import type { Scope } from '../../src/database/session'
+import { noEgress } from '../../src/egress/egress'
 import { newId, systemClock } from '../../src/ids'
+import { JobBell } from '../../src/jobs/job'
 import { Lifetime } from '../../src/lifetime'
+import { noFiles } from '../../src/plugins/plugin'
+import { plugins } from '../../src/plugins/registry'
 import { echoProvider } from '../../src/providers/echo'
+import { noSealer } from '../../src/sealing'
 import { addCaller, type Caller } from './database'
 import { secret } from './processes'
 
@@ -30,6 +35,11 @@ export async function openSized(url: string, messages: number) {
     clock: systemClock,
     reporter: { info() {}, warn() {}, unexpected: fail },
     lifetime: new Lifetime(fail),
+    plugins,
+    egress: noEgress,
+    sealer: noSealer,
+    files: () => noFiles,
+    jobBell: new JobBell(),
     limits: {
       provider: { totalMs: 1000, firstByteMs: 1000, idleMs: 1000, retryMs: 1, longestReply: 1000 },
       heartbeatMs: 1000,

@@ -17,6 +17,8 @@ export type RunStatement = (statement: Statement) => Promise<unknown[]>
 export type Database = Queries & {
   /** Runs `work` in a transaction (a savepoint inside another): kept if it resolves, undone if it rejects. */
   transaction<T>(work: () => PromiseLike<T>): Promise<T>
+  /** Calls `work` when the ambient transaction, with all that it is inside of, is committed; at once where there is none. */
+  afterCommit(work: () => void): void
 }
 
 /** An open database and how to close it. */
@@ -46,7 +48,10 @@ export function connect(source: string | Uint8Array, { maxConnections = 10 }: Co
     root,
     database: Object.assign(
       queries((statement) => here().run(statement)),
-      { transaction: <T>(work: () => PromiseLike<T>) => here().transaction(work) },
+      {
+        transaction: <T>(work: () => PromiseLike<T>) => here().transaction(work),
+        afterCommit: (work: () => void) => here().afterCommit(work),
+      },
     ),
     ...(serialize && { serialize }),
     ping: async () => void (await here().run({ text: 'select 1', params: [], shape: 'arrays' })),

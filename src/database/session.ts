@@ -32,11 +32,18 @@ export class Scope {
   #waiting = 0
   #failure: { readonly error: unknown } | undefined
   #ended = false
+  #committed: (() => void)[] = []
 
   constructor(
     readonly session: Session,
     private readonly kind: 'database' | 'transaction' = 'database',
   ) {}
+
+  /** Calls `work` when what was written here is committed; at once where no transaction is open, never when it is undone. */
+  afterCommit(work: () => void): void {
+    if (this.kind === 'database') work()
+    else this.#committed.push(work)
+  }
 
   /** Runs `work` with this scope as the ambient one. Awaits inside, because a Drizzle query only starts when awaited. */
   enter<T>(work: () => PromiseLike<T>): Promise<T> {
@@ -60,10 +67,12 @@ export class Scope {
   }
 
   transaction<T>(work: () => PromiseLike<T>): Promise<T> {
-    return this.#alone(() => {
+    return this.#alone(async () => {
       if (this.#failure) throw this.#failure.error
-      return this.session.nest(async (session) => {
+      let committed: (() => void)[] = []
+      const result = await this.session.nest(async (session) => {
         const scope = new Scope(session, 'transaction')
+        committed = scope.#committed // of the last attempt only: what was undone is not announced
         try {
           const result = await scope.enter(work)
           await scope.#settled()
@@ -74,6 +83,8 @@ export class Scope {
           scope.#ended = true
         }
       })
+      for (const announce of committed) this.afterCommit(announce)
+      return result
     })
   }
 

@@ -102,6 +102,10 @@ export const messages = table(
     model: text(),
     prompt_tokens: integer(),
     completion_tokens: integer(),
+    /** Of a `tool` message: what the model asked for, as it was run. */
+    tool_call: json().$type<{ name: string; arguments: Record<string, unknown> }>(),
+    /** What plugins had to say of this message, by plugin. */
+    annotations: json().$type<Record<string, unknown>>(),
     created_at: timestamp().notNull(),
   },
   (message) => [
@@ -178,5 +182,103 @@ export const idempotency_keys = table(
     }).onDelete('cascade'),
     index('idempotency_keys_conversation').on(key.tenant_id, key.conversation_id),
     index('idempotency_keys_when').on(key.tenant_id, key.created_at),
+  ],
+)
+
+/** What a tenant switched on, and how; there is a row once an admin has touched the plugin. */
+export const tenant_plugins = table(
+  'tenant_plugins',
+  {
+    tenant_id: tenant_id(),
+    name: text().notNull(),
+    is_enabled: boolean().notNull().default(false),
+    /** What is not secret of the config; null where there is none. */
+    config: json().$type<Record<string, unknown>>(),
+    /** The secret fields of the config as one sealed JSON object; see sealing.ts. */
+    sealed_secrets: text(),
+    /** Which key sealed them, so that a missing one is noticed at start. */
+    key_id: text(),
+    /** Since it was last enabled or configured. */
+    failure_count: integer().notNull().default(0),
+    last_failed_at: timestamp(),
+    last_error: text(),
+    created_at: timestamp().notNull(),
+    updated_at: timestamp().notNull(),
+  },
+  (plugin) => [
+    primaryKey({ name: 'tenant_plugins_key', columns: [plugin.tenant_id, plugin.name] }),
+    index('tenant_plugins_sealed_with').on(plugin.key_id),
+  ],
+)
+
+/** Who changed what of a tenant, and when; never a secret. */
+export const audit_log = table(
+  'audit_log',
+  {
+    tenant_id: tenant_id(),
+    id: uuid().notNull(),
+    user_id: uuid().notNull(),
+    action: text().notNull(),
+    /** What was acted on: the name of a plugin, the id of a job. */
+    subject: text().notNull(),
+    detail: json().$type<Record<string, unknown>>().notNull(),
+    created_at: timestamp().notNull(),
+  },
+  (entry) => [
+    primaryKey({ name: 'audit_log_key', columns: [entry.tenant_id, entry.id] }),
+    foreignKey({
+      name: 'audit_log_user',
+      columns: [entry.tenant_id, entry.user_id],
+      foreignColumns: [users.tenant_id, users.id],
+    }).onDelete('cascade'),
+    index('audit_log_by_user').on(entry.tenant_id, entry.user_id),
+  ],
+)
+
+/** Work that outlives its request and the process: see jobs/. */
+export const jobs = table(
+  'jobs',
+  {
+    tenant_id: tenant_id(),
+    id: uuid().notNull(),
+    kind: text().notNull(),
+    payload: json().$type<Record<string, unknown>>().notNull(),
+    /** There is one job of a kind with a key, for as long as its row is kept. */
+    unique_key: text(),
+    state: text({ enum: ['queued', 'running', 'done', 'dead'] }).notNull(),
+    /** How often it was begun. */
+    attempts: integer().notNull().default(0),
+    /** When it may be taken: of a running job, when its lease ends. */
+    due_at: timestamp().notNull(),
+    /** Whoever took it last; only the holder may say how it ended. */
+    lease_id: uuid(),
+    last_error: text(),
+    created_at: timestamp().notNull(),
+    updated_at: timestamp().notNull(),
+  },
+  (job) => [
+    primaryKey({ name: 'jobs_key', columns: [job.tenant_id, job.id] }),
+    unique('jobs_unique_key').on(job.tenant_id, job.kind, job.unique_key),
+    index('jobs_due').on(job.due_at).where(sql`${job.state} in ('queued', 'running')`),
+    check('jobs_state', sql`${job.state} in ('queued', 'running', 'done', 'dead')`),
+  ],
+)
+
+/** When a tenant's recurring work is due next. */
+export const job_schedules = table(
+  'job_schedules',
+  {
+    tenant_id: tenant_id(),
+    name: text().notNull(),
+    kind: text().notNull(),
+    payload: json().$type<Record<string, unknown>>().notNull(),
+    /** Cron expression, in UTC. */
+    cron: text().notNull(),
+    next_at: timestamp().notNull(),
+    updated_at: timestamp().notNull(),
+  },
+  (schedule) => [
+    primaryKey({ name: 'job_schedules_key', columns: [schedule.tenant_id, schedule.name] }),
+    index('job_schedules_next').on(schedule.next_at),
   ],
 )

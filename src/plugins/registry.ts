@@ -1,0 +1,4 @@
+import type { Plugin } from './plugin'
+
+/** Every plugin there is, in the order in which they act on a chat. */
+export const plugins: readonly Plugin[] = []
