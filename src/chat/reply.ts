@@ -1,38 +1,23 @@
-import { eq, sql } from 'drizzle-orm'
-import type { Principal } from '../auth/principal'
+import { sql } from 'drizzle-orm'
 import { appendMessage, historyBefore } from '../conversations/messages'
-import { conversationStore } from '../conversations/store'
 import { type Database, oncePerDatabase } from '../database/database'
-import { tenant_settings, usage_records } from '../database/tables'
+import { usage_records } from '../database/tables'
 import type { Deps } from '../deps'
 import { AppError, conflict } from '../errors'
-import { newId, parseId } from '../ids'
-import { ask } from '../providers/ask'
-import type { Prompt, ReportedUsage } from '../providers/provider'
-import { idempotencyKeys, type Lease } from './idempotency'
-import type { Question, Reply } from './schema'
-import { type Usage, usageOf } from './usage'
-
-/** A question whose message is stored, and what it takes to answer it. */
-export type Turn = {
-  principal: Principal
-  conversation_id: string
-  model: string
-  /** Where the user's message stands; what stands before it is the history. */
-  position: number
-  prompts: { system: string | null; message: string }
-  /** Of the Idempotency-Key, where the request has one. */
-  hold: { key: string; lease: Lease } | undefined
-}
+import { newId } from '../ids'
+import type { Annotations } from '../plugins/chat'
+import { publish } from '../plugins/publish'
+import { toAppError } from '../problem'
+import type { Prompt } from '../providers/provider'
+import { type Answer, answer } from './answer'
+import { idempotencyKeys } from './idempotency'
+import type { Reply } from './schema'
+import type { Turn } from './turn'
+import type { Usage } from './usage'
 
 const given = sql.placeholder
 
 const queries = oncePerDatabase((database) => ({
-  settings: database
-    .select({ default_model: tenant_settings.default_model, system_prompt: tenant_settings.system_prompt })
-    .from(tenant_settings)
-    .where(eq(tenant_settings.tenant_id, given('tenant_id')))
-    .prepare('chat_settings'),
   recordUsage: database
     .insert(usage_records)
     .values({
@@ -52,52 +37,6 @@ const queries = oncePerDatabase((database) => ({
 }))
 
 /**
- * Stores the user's message: when this resolves, it is committed. With a key that was answered before, there is nothing
- * to ask and the reply of then is returned.
- */
-export async function openTurn(
-  deps: Deps,
-  principal: Principal,
-  question: Question,
-  key: string | undefined,
-): Promise<Turn | { replayed: Reply }> {
-  const { database, limits } = deps
-  const keys = key === undefined ? undefined : idempotencyKeys(deps, principal, key)
-  const conversations = conversationStore(deps, principal)
-
-  return await database.transaction(async () => {
-    const standing = await keys?.claim(question, limits.provider.totalMs)
-    if (standing?.state === 'answered') return { replayed: standing.reply }
-
-    const [settings] = await queries(database).settings.execute({ tenant_id: principal.tenant_id })
-    const opened =
-      standing?.state === 'resumed'
-        ? { ...standing, system_prompt: (await conversations.get(standing.conversation_id)).system_prompt }
-        : await appendQuestion()
-    return {
-      principal,
-      conversation_id: opened.conversation_id,
-      model: question.model ?? settings?.default_model ?? deps.defaultModel,
-      position: opened.position,
-      prompts: { system: opened.system_prompt ?? settings?.system_prompt ?? null, message: question.message },
-      hold: key !== undefined && opened.lease ? { key, lease: opened.lease } : undefined,
-    }
-  })
-
-  async function appendQuestion() {
-    const { message } = question
-    const conversation_id =
-      question.conversation_id === undefined
-        ? (await conversations.create({ title: titleOf(message) })).id
-        : parseId(question.conversation_id, 'conversation')
-    const user = { role: 'user', content: message, status: 'complete' } as const
-    const { id: message_id, position, system_prompt } = await appendMessage(deps, principal, conversation_id, user)
-    const lease = await keys?.begin(question, limits.provider.totalMs, { conversation_id, message_id })
-    return { conversation_id, position, system_prompt, lease }
-  }
-}
-
-/**
  * Asks the model and stores what came of it: the assistant's message, whole or not, and its usage in one transaction.
  * No transaction is held while the model works. Throws what a caller should know, after it was stored.
  */
@@ -106,58 +45,46 @@ export async function replyTo(
   turn: Turn,
   { stream, signal, onText = () => {} }: { stream: boolean; signal: AbortSignal; onText?: (text: string) => void },
 ): Promise<Reply> {
-  const { database, provider, limits } = deps
-  const { system, message } = turn.prompts
-  const history = await historyBefore(database, turn.principal, turn.conversation_id, turn.position)
+  const { plugins, prompts } = turn
+  const history = await historyBefore(deps.database, turn.principal, turn.conversation_id, turn.position)
   const messages: Prompt[] = [
-    ...(system ? [{ role: 'system', content: system } as const] : []),
+    ...(prompts.system ? [{ role: 'system', content: prompts.system } as const] : []),
     ...history,
-    { role: 'user', content: message },
+    { role: 'user', content: prompts.message },
   ]
 
   const startedAt = performance.now()
-  let text = ''
-  let model = turn.model
-  let reported: ReportedUsage | undefined
-  let failure: unknown
-  const pieces = wellFormed()
-  const tell = (piece: string) => {
-    text += piece
-    if (piece !== '') onText(piece)
+  const answered = await answer(deps, turn, messages, {
+    stream,
+    signal,
+    onText: plugins.holdsReply ? () => {} : onText,
+  })
+  const outcome: Outcome = {
+    ...answered,
+    annotations: undefined,
+    latency_ms: Math.round(performance.now() - startedAt),
   }
-  try {
-    for await (const chunk of ask(provider, { model, messages }, { stream, signal, limits: limits.provider })) {
-      if (chunk.type === 'text') tell(pieces.next(chunk.text))
-      else {
-        if (chunk.model !== undefined) model = storable(chunk.model)
-        if (chunk.type === 'usage') reported = chunk.usage
-      }
-    }
-    tell(pieces.rest())
-  } catch (error) {
-    failure = error ?? new Error('The reply was stopped without a reason.')
-  }
-  const latency_ms = Math.round(performance.now() - startedAt)
-  const usage = usageOf(reported, messages, text)
+  if (outcome.failure === undefined) {
+    await plugins.review(outcome.text).then(
+      (reviewed) => Object.assign(outcome, reviewed),
+      // What nobody was allowed to look over is not kept either.
+      (failure: unknown) => Object.assign(outcome, { failure, ...(plugins.holdsReply && { text: '' }) }),
+    )
+  } else if (plugins.holdsReply) outcome.text = ''
+  if (outcome.failure === undefined && plugins.holdsReply) onText(outcome.text)
 
-  if (failure !== undefined) {
-    const status = signal.aborted ? 'interrupted' : 'failed'
-    await finish(deps, turn, { text, model, status, usage: text === '' && !reported ? undefined : usage }, undefined)
-    throw signal.aborted ? signal.reason : failure
-  }
-  return await finish(deps, turn, { text, model, status: 'complete', usage }, latency_ms)
+  const reply = await finish(deps, turn, outcome, signal)
+  if (outcome.failure !== undefined) throw signal.aborted ? signal.reason : outcome.failure
+  return reply
 }
 
-type Outcome = { text: string; model: string; status: 'complete' | 'interrupted' | 'failed'; usage: Usage | undefined }
+type Outcome = Answer & { annotations: Annotations | undefined; latency_ms: number }
 
-async function finish(
-  deps: Deps,
-  turn: Turn,
-  { text, model, status, usage }: Outcome,
-  latency_ms: number | undefined,
-): Promise<Reply> {
-  const { database, clock } = deps
+async function finish(deps: Deps, turn: Turn, outcome: Outcome, signal: AbortSignal): Promise<Reply> {
+  const { database } = deps
   const { principal, conversation_id, hold } = turn
+  const { text, model, usage, failure, annotations, latency_ms } = outcome
+  const status = failure === undefined ? 'complete' : signal.aborted ? 'interrupted' : 'failed'
   const keys = hold && { ...idempotencyKeys(deps, principal, hold.key), lease: hold.lease }
   const { prompt_tokens = 0, completion_tokens = 0 } = usage ?? {}
 
@@ -165,19 +92,14 @@ async function finish(
   const stored = await database.transaction(async () => {
     const appended = (await keys?.isLost(keys.lease))
       ? conflict('This took too long: another request with the same Idempotency-Key has taken over.')
-      : await appendMessage(deps, principal, conversation_id, {
-          role: 'assistant',
-          content: text,
-          status,
-          model,
-          ...(usage && { prompt_tokens, completion_tokens }),
-        }).catch((error) => {
+      : await append().catch((error) => {
           if (error instanceof AppError && error.code === 'not_found') return error
           throw error
         })
-    const message_id = appended instanceof AppError ? newId(clock) : appended.id
+    const message_id = appended instanceof AppError ? newId(deps.clock) : appended.id
     if (usage) await recordUsage(database, deps, turn, { ...usage, model, message_id })
     if (appended instanceof AppError) return appended
+    await tell(message_id)
 
     const reply: Reply = {
       response: text,
@@ -185,7 +107,7 @@ async function finish(
       message_id,
       model,
       usage: { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens },
-      latency_ms: latency_ms ?? 0,
+      latency_ms,
     }
     if (status === 'complete') await keys?.answer(reply)
     else await keys?.release()
@@ -193,6 +115,33 @@ async function finish(
   })
   if (stored instanceof AppError) throw stored
   return stored
+
+  async function append(): Promise<{ id: string }> {
+    for (const { result, ...tool_call } of outcome.runs) {
+      const tool = { role: 'tool', content: result, status: 'complete', tool_call } as const
+      await appendMessage(deps, principal, conversation_id, tool)
+    }
+    return await appendMessage(deps, principal, conversation_id, {
+      role: 'assistant',
+      content: text,
+      status,
+      model,
+      annotations,
+      ...(usage && { prompt_tokens, completion_tokens }),
+    })
+  }
+
+  async function tell(message_id: string): Promise<void> {
+    const { enabled } = turn.plugins
+    const common = { conversation_id, message_id, user_id: principal.user_id, model }
+    if (status === 'complete') {
+      const usage = { prompt_tokens, completion_tokens, latency_ms }
+      await publish(deps, principal.tenant_id, enabled, 'reply.completed', { ...common, ...usage })
+    } else {
+      const { code } = toAppError(signal.aborted ? signal.reason : failure)
+      await publish(deps, principal.tenant_id, enabled, 'reply.failed', { ...common, code })
+    }
+  }
 }
 
 async function recordUsage(
@@ -209,27 +158,4 @@ async function recordUsage(
     id: newId(clock),
     now: clock.now(),
   })
-}
-
-/** Postgres stores neither NUL nor half a surrogate pair. */
-const storable = (text: string) => text.replaceAll('\0', '\ufffd').toWellFormed()
-
-/** Makes pieces storable, where a cut may go through the middle of a pair: its first half waits for the second. */
-function wellFormed() {
-  let half = ''
-  return {
-    next(piece: string): string {
-      const text = half + piece
-      half = /[\ud800-\udbff]$/.exec(text)?.[0] ?? ''
-      return storable(text.slice(0, text.length - half.length))
-    },
-    rest: () => storable(half),
-  }
-}
-
-/** A conversation made by its first message is called by its first line. */
-function titleOf(message: string): string | null {
-  const line = message.trim().split('\n', 1)[0]?.trim() ?? ''
-  const title = [...line].slice(0, 80).join('')
-  return title === '' ? null : title
 }

@@ -2,20 +2,31 @@ import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import type { Access, Deps } from '../deps'
 import { requestIdOf } from '../envelope'
+import { chatPlugins } from '../plugins/chat'
 import { parseIdempotencyKey } from './idempotency'
-import { openTurn, replyTo } from './reply'
+import { replyTo } from './reply'
 import { EventStream, Question, Reply } from './schema'
 import { replyStream } from './stream'
+import { openTurn } from './turn'
 import { Waiting } from './waiting'
 
 export const chatRoutes = (deps: Deps, access: Access) =>
   new Elysia({ prefix: '/api/v1/chat', tags: ['Chat'] }).use(access).post(
     '',
     async ({ principal, body, request, set }) => {
-      const turn = await deps.lifetime.attend(openTurn(deps, principal, body, parseIdempotencyKey(request)))
+      const waiting = new Waiting(request.signal, deps.lifetime.cutoff)
+      const open = async () => {
+        const key = parseIdempotencyKey(request)
+        const plugins = await chatPlugins(deps, principal.tenant_id, waiting.signal)
+        const annotations = await plugins.admit(body.message)
+        return await openTurn(deps, principal, body, { plugins, annotations, key })
+      }
+      const turn = await deps.lifetime.attend(open()).catch((error) => {
+        waiting.over()
+        throw error
+      })
       if ('replayed' in turn) set.headers['idempotency-replayed'] = 'true'
 
-      const waiting = new Waiting(request.signal, deps.lifetime.cutoff)
       const answer = async (onText: (text: string) => void): Promise<Reply> => {
         if (!('replayed' in turn))
           return await replyTo(deps, turn, { stream: body.stream === true, signal: waiting.signal, onText })

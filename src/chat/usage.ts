@@ -22,6 +22,13 @@ export function usageOf(reported: ReportedUsage | undefined, messages: readonly 
   }
 }
 
+/** Of several questions that were asked for one reply. */
+export const addUsage = (one: Usage | undefined, other: Usage): Usage => ({
+  prompt_tokens: (one?.prompt_tokens ?? 0) + other.prompt_tokens,
+  completion_tokens: (one?.completion_tokens ?? 0) + other.completion_tokens,
+  is_estimated: (one?.is_estimated ?? false) || other.is_estimated,
+})
+
 const plausible = (tokens: number) => Number.isInteger(tokens) && tokens > 0 && tokens <= mostTokens
 
 /** About four characters make a token of English text (help.openai.com, "What are tokens and how to count them"). */

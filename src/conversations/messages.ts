@@ -7,12 +7,14 @@ import { type Clock, newId } from '../ids'
 import type { Prompt } from '../providers/provider'
 
 export type NewMessage = {
-  role: 'user' | 'assistant'
+  role: 'user' | 'assistant' | 'tool'
   content: string
   status: 'complete' | 'interrupted' | 'failed'
   model?: string
   prompt_tokens?: number
   completion_tokens?: number
+  tool_call?: { name: string; arguments: Record<string, unknown> }
+  annotations?: Record<string, unknown> | undefined
 }
 
 /** How much of a conversation goes along with a new message: the newest, until one of these is used up. */
@@ -68,14 +70,14 @@ export async function appendMessage(
   { database, clock }: { database: Database; clock: Clock },
   { tenant_id }: Principal,
   conversation_id: string,
-  { model = undefined, prompt_tokens, completion_tokens, ...message }: NewMessage,
+  { model, prompt_tokens, completion_tokens, tool_call, annotations, ...message }: NewMessage,
 ): Promise<{ id: string; position: number; system_prompt: string | null }> {
   const now = clock.now()
   const [counted] = await queries(database).count.execute({ tenant_id, conversation_id, now })
   if (!counted) throw notFound('conversation')
   const { position, system_prompt } = counted
   const id = newId(clock)
-  await queries(database).insert.execute({
+  const row = {
     ...message,
     tenant_id,
     conversation_id,
@@ -84,8 +86,9 @@ export async function appendMessage(
     model: model ?? null,
     prompt_tokens: prompt_tokens ?? null,
     completion_tokens: completion_tokens ?? null,
-    now,
-  })
+  }
+  if (!tool_call && !annotations) await queries(database).insert.execute({ ...row, now })
+  else await database.insert(messages).values({ ...row, tool_call, annotations, created_at: now })
   return { id, position, system_prompt }
 }
 

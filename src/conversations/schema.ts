@@ -54,6 +54,15 @@ export const Message = shape({
   prompt_tokens: nullable(Type.Integer()),
   completion_tokens: nullable(Type.Integer()),
   created_at: Timestamp,
+  tool_call: Type.Optional(
+    shape(
+      { name: Type.String(), arguments: Type.Record(Type.String(), Type.Unknown()) },
+      { description: 'Of a tool message: what the model asked for; its content is the result' },
+    ),
+  ),
+  annotations: Type.Optional(
+    Type.Record(Type.String(), Type.Unknown(), { description: 'What plugins had to say of it, by plugin' }),
+  ),
 })
 export type Message = Static<typeof Message>
 

@@ -36,6 +36,8 @@ const visibleMessage = {
   model: messages.model,
   prompt_tokens: messages.prompt_tokens,
   completion_tokens: messages.completion_tokens,
+  tool_call: messages.tool_call,
+  annotations: messages.annotations,
   created_at: messages.created_at,
 }
 
@@ -163,7 +165,15 @@ export function conversationStore({ database, clock }: { database: Database; clo
       const after = offset + (cursor === undefined ? 0 : Number(decodeCursor(cursor, messageCursor)))
       const rows = await prepared.messages.execute({ tenant_id, id: conversation.id, after, limit: limit + 1 })
       const { next, ...page } = paged(rows, query, conversation.message_count, ({ position }) => String(position))
-      return { ...page, next, rows: page.rows.map(({ position: _, ...message }) => message) }
+      return {
+        ...page,
+        next,
+        rows: page.rows.map(({ position: _, tool_call, annotations, ...message }) => ({
+          ...message,
+          ...(tool_call && { tool_call }),
+          ...(annotations && { annotations }),
+        })),
+      }
     },
   }
 

@@ -2,6 +2,7 @@ import { type Static, type TObject, type TSchema, type TString, Type } from '@si
 import type { Egress } from '../egress/egress'
 import type { Clock } from '../ids'
 import type { Prompt } from '../providers/provider'
+import type { PieceRewriter } from '../text'
 import type { EventType, PluginEvent } from './events'
 
 /** What a plugin gets to work with: its tenant, what the tenant configured, and the ways out. */
@@ -43,13 +44,6 @@ type Guard = {
   readonly onFailure: 'open' | 'closed'
 }
 
-/** The reply as it comes, piece by piece, on its way to the caller. Synchronous, and quick for every piece. */
-export type PieceRewriter = {
-  next(piece: string): string
-  /** What was held back, once all is there. */
-  rest(): string
-}
-
 /**
  * What a plugin does in a chat. In this order: `admit`, before anything is stored; `prepare`, before the provider is
  * asked; `review`, when the reply is whole. Plugins come in the order of the registry, and in `review` backwards.
@@ -62,7 +56,10 @@ export type ChatHooks<Config> = {
       context: PluginContext<Config>,
     ): Awaitable<{ refuse: string } | { annotate: Record<string, unknown> } | undefined>
   }
-  /** May change what the provider is sent, and undo it in the reply. The stored messages stay as they were said. */
+  /**
+   * May change what the provider is sent, and undo it in the reply as it comes, piece by piece, synchronously.
+   * The stored messages stay as they were said. Called again with all of it after tools were run.
+   */
   readonly prepare?: Guard & {
     run(
       messages: readonly Prompt[],

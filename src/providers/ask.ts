@@ -10,7 +10,7 @@ export type ProviderLimits = {
   idleMs: number
   /** Before the one retry, where the provider does not say. */
   retryMs: number
-  /** Characters of text. */
+  /** Characters of text, and of what the model asks tools for. */
   longestReply: number
 }
 
@@ -71,9 +71,10 @@ async function* attend(
       const { value, done } = await within(patienceMs, chunks.next(), signal)
       if (done) throw new ProviderFailure('The reply was cut before its end.', 'failed')
       if (value.type === 'text') length += value.text.length
+      if (value.type === 'call') length += value.call.name.length + value.call.arguments.length
       if (length > limits.longestReply)
         throw new ProviderFailure(`The reply is longer than ${limits.longestReply} characters.`, 'failed')
-      if (value.type === 'end' && length === 0) throw new ProviderFailure('The reply has no text.', 'failed')
+      if (value.type === 'end' && length === 0) throw new ProviderFailure('The reply is empty.', 'failed')
       if (value.type !== 'text' || value.text !== '') yield value
       if (value.type === 'end') {
         whole = true

@@ -1,5 +1,13 @@
 import OpenAI, { APIConnectionError, APIError } from 'openai'
-import { type Chunk, type Provider, ProviderFailure, type ReportedUsage } from './provider'
+import {
+  type Chunk,
+  type Prompt,
+  type Provider,
+  ProviderFailure,
+  type ProviderRequest,
+  type ReportedUsage,
+  type ToolCall,
+} from './provider'
 
 type Options = {
   baseUrl: string
@@ -25,11 +33,12 @@ export function openaiProvider({ baseUrl, apiKey, largestAnswer = 8 * 1024 * 102
     fetch: async (url, init) => bounded(await fetch(url, init), largestAnswer),
   })
 
-  async function* streamed(request: Parameters<Provider['reply']>[0], signal: AbortSignal): AsyncGenerator<Chunk> {
+  async function* streamed(request: ProviderRequest, signal: AbortSignal): AsyncGenerator<Chunk> {
     const chunks = await client.chat.completions.create(
-      { model: request.model, messages: [...request.messages], stream: true, stream_options: { include_usage: true } },
+      { ...asked(request), stream: true, stream_options: { include_usage: true } },
       { signal },
     )
+    const calls = new Calls()
     // Some servers close the connection without [DONE], a cut connection looks the same: only a finish_reason says that the reply is whole.
     let finished = false
     let model: string | undefined
@@ -38,23 +47,28 @@ export function openaiProvider({ baseUrl, apiKey, largestAnswer = 8 * 1024 * 102
       const choice = chunk.choices?.[0]
       const text = choice?.delta?.content
       yield { type: 'text', text: typeof text === 'string' ? text : '' }
+      calls.add(choice?.delta?.tool_calls)
       if (chunk.usage) yield { type: 'usage', usage: usageOf(chunk.usage), model }
       // Some servers send an empty one with every chunk.
       finished ||= typeof choice?.finish_reason === 'string' && choice.finish_reason.length > 0
     }
-    if (finished) yield { type: 'end', model }
+    if (!finished) return
+    yield* calls.chunks()
+    yield { type: 'end', model }
   }
 
-  async function* whole(request: Parameters<Provider['reply']>[0], signal: AbortSignal): AsyncGenerator<Chunk> {
-    const completion = await client.chat.completions.create(
-      { model: request.model, messages: [...request.messages] },
-      { signal },
-    )
-    const content = completion?.choices?.[0]?.message?.content
+  async function* whole(request: ProviderRequest, signal: AbortSignal): AsyncGenerator<Chunk> {
+    const completion = await client.chat.completions.create(asked(request), { signal })
+    const message = completion?.choices?.[0]?.message
+    const calls = new Calls()
+    calls.add(message?.tool_calls)
+    // Beside calls there is no text, or null.
+    const content = message?.content ?? (calls.size > 0 ? '' : undefined)
     if (typeof content !== 'string')
       throw new ProviderFailure('The provider answered with something that is no chat completion.', 'failed')
     const model = wordOf(completion.model)
     yield { type: 'text', text: content }
+    yield* calls.chunks()
     if (completion.usage) yield { type: 'usage', usage: usageOf(completion.usage), model }
     yield { type: 'end', model }
   }
@@ -68,6 +82,46 @@ export function openaiProvider({ baseUrl, apiKey, largestAnswer = 8 * 1024 * 102
         throw failureOf(error)
       }
     },
+  }
+}
+
+const asked = ({ model, messages, tools = [] }: ProviderRequest) => ({
+  model,
+  messages: messages.map(messageOf),
+  ...(tools.length > 0 && { tools: tools.map((tool) => ({ type: 'function' as const, function: tool })) }),
+})
+
+function messageOf(prompt: Prompt): OpenAI.ChatCompletionMessageParam {
+  if (prompt.role !== 'assistant' || !prompt.tool_calls) return prompt as OpenAI.ChatCompletionMessageParam
+  const tool_calls = prompt.tool_calls.map(({ id, ...call }) => ({ id, type: 'function' as const, function: call }))
+  return { role: 'assistant', content: prompt.content, tool_calls }
+}
+
+/** Calls arrive whole, or in fragments that say by `index` which call they continue. None of it is to be trusted. */
+class Calls {
+  readonly #calls = new Map<unknown, ToolCall>()
+
+  get size(): number {
+    return this.#calls.size
+  }
+
+  add(fragments: unknown): void {
+    if (!Array.isArray(fragments)) return
+    for (const [at, fragment] of fragments.entries()) {
+      const { index = at, id, function: asked } = (fragment ?? {}) as Record<string, unknown>
+      const { name, arguments: args } = (asked ?? {}) as Record<string, unknown>
+      const call = this.#calls.get(index) ?? { id: '', name: '', arguments: '' }
+      call.id ||= typeof id === 'string' ? id : ''
+      call.name ||= typeof name === 'string' ? name : ''
+      call.arguments += typeof args === 'string' ? args : ''
+      this.#calls.set(index, call)
+    }
+  }
+
+  *chunks(): Generator<Chunk> {
+    let at = 0
+    // Some servers give no ids; results have to name theirs.
+    for (const call of this.#calls.values()) yield { type: 'call', call: { ...call, id: call.id || `call_${at++}` } }
   }
 }
 

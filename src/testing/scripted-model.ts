@@ -1,6 +1,7 @@
 /** What a scripted turn does, one step after the other. */
 export type Step =
   | { type: 'text'; text: string }
+  | { type: 'call'; call: { id: string; name: string; arguments: string } }
   | { type: 'usage'; usage: { prompt_tokens: number; completion_tokens: number } }
   | { type: 'end' }
   /** Waits for the caller's signal, or for `release()`. */
@@ -26,6 +27,17 @@ export class ScriptedModel<Request = unknown> {
   says(text: string | string[], usage?: { prompt_tokens: number; completion_tokens: number }): this {
     const pieces = (Array.isArray(text) ? text : [text]).map((piece): Step => ({ type: 'text', text: piece }))
     return this.does(...pieces, ...(usage ? [{ type: 'usage', usage } as const] : []), { type: 'end' })
+  }
+
+  /** Asks for tools, by name and arguments, and ends well. */
+  calls(...calls: [name: string, args: unknown][]): this {
+    const steps = calls.map(
+      ([name, args], at): Step => ({
+        type: 'call',
+        call: { id: `call_${at + 1}`, name, arguments: typeof args === 'string' ? args : JSON.stringify(args) },
+      }),
+    )
+    return this.does(...steps, { type: 'end' })
   }
 
   /** Any steps. Without an `end` the reply is cut. */

@@ -1,0 +1,86 @@
+import type { Deps } from '../deps'
+import { AppError } from '../errors'
+import { describe } from '../reporter'
+import type { Enabled } from './enabled'
+import { recordFailure } from './failure'
+import type { PluginContext } from './plugin'
+
+/** A plugin of one tenant, at work for as long as `signal` is not aborted. */
+export type Working = { readonly deps: Deps; readonly tenant_id: string; readonly signal: AbortSignal }
+
+type Rule<T> = {
+  /** Names the hook in the log. */
+  doing: string
+  deadlineMs: number
+  /** False for nonsense. */
+  isSense(result: T): boolean
+}
+
+/**
+ * Runs a plugin's code so that it harms nothing but itself: what it throws, an answer that makes no sense and one that
+ * does not come are reported, counted in the plugin's state, and `failed` here. Code that never yields cannot be stopped.
+ */
+export async function guarded<T>(
+  { deps, tenant_id, signal }: Working,
+  { plugin, config }: Enabled,
+  { doing, deadlineMs, isSense }: Rule<T>,
+  run: (context: PluginContext<Record<string, unknown>>) => T | Promise<T>,
+): Promise<{ result: T } | { failed: unknown }> {
+  const stop = new AbortController()
+  const leave = () => stop.abort(signal.reason)
+  signal.addEventListener('abort', leave, { once: true })
+  try {
+    const answer = run(contextOf(deps, tenant_id, config, stop.signal))
+    const result = answer instanceof Promise ? await within(deadlineMs, answer, stop) : answer
+    if (!isSense(result)) throw new Error('The plugin answered with something that its contract does not know.')
+    return { result }
+  } catch (error) {
+    // Who left is not the plugin's fault.
+    if (signal.aborted) throw signal.reason
+    noteFailure(deps, tenant_id, plugin.name, doing, error)
+    return { failed: error }
+  } finally {
+    signal.removeEventListener('abort', leave)
+  }
+}
+
+/** Says so in the log and in the plugin's state; nobody waits for it. */
+export function noteFailure(deps: Deps, tenant_id: string, name: string, doing: string, error: unknown): void {
+  const words = `${doing}: ${describe(error)}`
+  deps.reporter.warn(`A plugin failed: ${words}`, { plugin: name, tenant_id })
+  deps.lifetime.run(() => recordFailure(deps, tenant_id, name, words))
+}
+
+/** For a plugin whose work the tenant declared necessary. */
+export const refusedFor = (name: string, cause: unknown): AppError =>
+  new AppError(
+    'internal',
+    `The plugin ${name}, without which this tenant does not chat, could not do its work; try again.`,
+    {
+      cause,
+      retryAfterSeconds: 1,
+    },
+  )
+
+async function within<T>(ms: number, answer: Promise<T>, stop: AbortController): Promise<T> {
+  answer.catch(() => {}) // what loses the race may fail later, when nobody listens
+  const ended = Promise.withResolvers<never>()
+  const leave = () => ended.reject(stop.signal.reason)
+  stop.signal.addEventListener('abort', leave, { once: true })
+  const timer = setTimeout(() => stop.abort(new Error(`The plugin did not answer within ${ms} ms.`)), ms)
+  try {
+    return await Promise.race([answer, ended.promise])
+  } finally {
+    clearTimeout(timer)
+    stop.signal.removeEventListener('abort', leave)
+  }
+}
+
+export function contextOf(
+  { clock, egress, files }: Deps,
+  tenant_id: string,
+  config: Record<string, unknown>,
+  signal: AbortSignal,
+): PluginContext<Record<string, unknown>> {
+  return { tenant_id, config, clock, egress, files: files(tenant_id), usage: { daily: async () => [] }, signal }
+}

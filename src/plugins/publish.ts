@@ -1,0 +1,35 @@
+import type { Clock } from '../ids'
+import type { JobDeps } from '../jobs/job'
+import { enqueue } from '../jobs/queue'
+import type { Enabled } from './enabled'
+import type { EventData, EventType } from './events'
+
+/** The kind of job that brings one event to one plugin. */
+export const eventJob = 'plugin_event'
+
+/**
+ * Tells the enabled plugins that want it what has happened: a job for each, in the caller's transaction, so that what
+ * is undone is not told.
+ */
+export async function publish<Type extends EventType>(
+  deps: JobDeps & { clock: Clock },
+  tenant_id: string,
+  enabled: readonly Enabled[],
+  type: Type,
+  data: EventData[Type],
+): Promise<void> {
+  for (const { plugin, config } of enabled) {
+    if (!wants({ plugin, config }, type)) continue
+    const event = { type, occurred_at: deps.clock.now().toISOString(), data }
+    await enqueue(deps, tenant_id, { kind: eventJob, payload: { plugin: plugin.name, event } })
+  }
+}
+
+/** A plugin that cannot even say what it wants gets nothing. */
+function wants({ plugin, config }: Enabled, type: EventType): boolean {
+  try {
+    return plugin.events?.types(config).includes(type) ?? false
+  } catch {
+    return false
+  }
+}
