@@ -41,8 +41,7 @@ export async function answer(
       const offered = round < mostToolRounds ? plugins.tools.offered : []
       const { text, calls, rewrite } = await oneRound(offered)
       if (calls.length === 0 || offered.length === 0) break
-      said.push({ role: 'assistant', content: text, tool_calls: calls })
-      said.push(...(await run(calls, rewrite)))
+      said.push(...(await run(text, calls, rewrite)))
     }
     if (so.text === '')
       throw new AppError('provider_unavailable', 'The model called tools and gave no reply; try again.')
@@ -89,7 +88,8 @@ export async function answer(
     return { text, calls, rewrite: (value: string) => rewriter.next(value) + rewriter.rest() }
   }
 
-  async function run(calls: readonly ToolCall[], rewrite: (text: string) => string): Promise<Prompt[]> {
+  /** The model's words and the results, as the model is to read them again: with what the tools saw. */
+  async function run(said: string, calls: readonly ToolCall[], rewrite: (text: string) => string): Promise<Prompt[]> {
     const runs = await Promise.all(
       calls.map(async (call, at): Promise<ToolRun> => {
         if (at < mostCallsAtOnce) return await plugins.tools.run(call, rewrite)
@@ -97,6 +97,15 @@ export async function answer(
       }),
     )
     so.runs.push(...runs)
-    return runs.map(({ result }, at) => ({ role: 'tool', content: result, tool_call_id: calls[at]?.id ?? '' }))
+    const tool_calls = calls.map((call, at) => {
+      const seen = runs[at]?.arguments ?? {}
+      return Object.keys(seen).length > 0 ? { ...call, arguments: JSON.stringify(seen) } : call
+    })
+    const results = runs.map(({ result }, at) => ({
+      role: 'tool' as const,
+      content: result,
+      tool_call_id: calls[at]?.id ?? '',
+    }))
+    return [{ role: 'assistant', content: said, tool_calls }, ...results]
   }
 }

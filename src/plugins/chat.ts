@@ -1,7 +1,7 @@
 import type { Deps } from '../deps'
 import { invalid } from '../errors'
 import type { Prompt } from '../providers/provider'
-import type { PieceRewriter } from '../text'
+import { type PieceRewriter, storable } from '../text'
 import { type Enabled, enabledPlugins } from './enabled'
 import { guarded, noteFailure, refusedFor, type Working } from './guard'
 import type { ChatHooks } from './plugin'
@@ -64,7 +64,7 @@ export async function chatPlugins(deps: Deps, tenant_id: string, signal: AbortSi
     async prepare(messages) {
       let prepared = messages
       const rewriters: PieceRewriter[] = []
-      const changes = each('prepare', enabled, (hook, context) => hook.run(prepared, context), isPreparation)
+      const changes = each('prepare', enabled, (hook, context) => hook.run(copyOf(prepared), context), isPreparation)
       for await (const { enabled, result } of changes) {
         if (!result) continue
         prepared = result.messages
@@ -88,7 +88,7 @@ export async function chatPlugins(deps: Deps, tenant_id: string, signal: AbortSi
         // One that did not say it may change the text comes too late to do it.
         if (enabled.plugin.chat?.review?.mayChange(enabled.config)) reviewed = result.text ?? reviewed
       }
-      return { text: reviewed, annotations: orNone(annotations) }
+      return { text: storable(reviewed), annotations: orNone(annotations) }
     },
   }
 }
@@ -112,12 +112,18 @@ function steadied({ deps, tenant_id }: Working, { plugin }: Enabled, rewriter: P
   return { next: (piece) => attempt(() => rewriter.next(piece), piece), rest: () => attempt(() => rewriter.rest(), '') }
 }
 
+/** A plugin that changes what it was given, and then fails, has changed nothing. */
+const copyOf = (messages: readonly Prompt[]) => messages.map((message) => ({ ...message }))
+
 const orNone = (annotations: Annotations) => (Object.keys(annotations).length > 0 ? annotations : undefined)
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
-/** Annotations are stored, so they are JSON, and little of it. */
-const isAnnotation = (value: unknown) => isObject(value) && JSON.stringify(value).length <= 4096
+/** Annotations are stored, so they are JSON, little of it, and such as Postgres takes: no NUL, no half of a pair. */
+const isAnnotation = (value: unknown) => {
+  const text = isObject(value) ? JSON.stringify(value) : ''
+  return text !== '' && text.length <= 4096 && !/\\u(0000|d[89a-f])/i.test(text)
+}
 
 const isVerdict = (result: unknown) =>
   result === undefined ||

@@ -71,7 +71,7 @@ async function* attend(
       const { value, done } = await within(patienceMs, chunks.next(), signal)
       if (done) throw new ProviderFailure('The reply was cut before its end.', 'failed')
       if (value.type === 'text') length += value.text.length
-      if (value.type === 'call') length += value.call.name.length + value.call.arguments.length
+      if (value.type === 'call') length += 1 + value.call.name.length + value.call.arguments.length
       if (length > limits.longestReply)
         throw new ProviderFailure(`The reply is longer than ${limits.longestReply} characters.`, 'failed')
       if (value.type === 'end' && length === 0) throw new ProviderFailure('The reply is empty.', 'failed')

@@ -6,8 +6,8 @@ import {
   ProviderFailure,
   type ProviderRequest,
   type ReportedUsage,
-  type ToolCall,
 } from './provider'
+import { Calls } from './tool-calls'
 
 type Options = {
   baseUrl: string
@@ -95,34 +95,6 @@ function messageOf(prompt: Prompt): OpenAI.ChatCompletionMessageParam {
   if (prompt.role !== 'assistant' || !prompt.tool_calls) return prompt as OpenAI.ChatCompletionMessageParam
   const tool_calls = prompt.tool_calls.map(({ id, ...call }) => ({ id, type: 'function' as const, function: call }))
   return { role: 'assistant', content: prompt.content, tool_calls }
-}
-
-/** Calls arrive whole, or in fragments that say by `index` which call they continue. None of it is to be trusted. */
-class Calls {
-  readonly #calls = new Map<unknown, ToolCall>()
-
-  get size(): number {
-    return this.#calls.size
-  }
-
-  add(fragments: unknown): void {
-    if (!Array.isArray(fragments)) return
-    for (const [at, fragment] of fragments.entries()) {
-      const { index = at, id, function: asked } = (fragment ?? {}) as Record<string, unknown>
-      const { name, arguments: args } = (asked ?? {}) as Record<string, unknown>
-      const call = this.#calls.get(index) ?? { id: '', name: '', arguments: '' }
-      call.id ||= typeof id === 'string' ? id : ''
-      call.name ||= typeof name === 'string' ? name : ''
-      call.arguments += typeof args === 'string' ? args : ''
-      this.#calls.set(index, call)
-    }
-  }
-
-  *chunks(): Generator<Chunk> {
-    let at = 0
-    // Some servers give no ids; results have to name theirs.
-    for (const call of this.#calls.values()) yield { type: 'call', call: { ...call, id: call.id || `call_${at++}` } }
-  }
 }
 
 const wordOf = (model: unknown) =>

@@ -1,0 +1,306 @@
+import type { ChatHooks, PluginContext } from '../../src/plugins/plugin'
+import { events } from '../../src/testing'
+import { describe, expect, type Fixtures, test } from '../kit'
+import { aPlugin, operatorWith } from '../plugins'
+import { speaking } from '../speaking'
+
+type Hooks = ChatHooks<Record<string, unknown>>
+const open = { deadlineMs: 1000, onFailure: 'open' } as const
+const token = (content: string) => ({ event: 'token', data: { content } })
+
+const noSwearing: Hooks = {
+  admit: { ...open, run: ({ content }) => (/darn/.test(content) ? { refuse: 'must be polite' } : undefined) },
+}
+/** Hides a name from the provider, and puts it back. */
+const hideAda: Hooks = {
+  prepare: {
+    ...open,
+    run: (messages) => ({
+      messages: messages.map((message) => ({ ...message, content: message.content.replaceAll('Ada', 'N1') })),
+      rewrite: { next: (piece) => piece.replaceAll('N1', 'Ada'), rest: () => '' },
+    }),
+  },
+}
+const shout: Hooks = {
+  review: { ...open, mayChange: () => true, run: ({ text }) => ({ text: text.toUpperCase() }) },
+}
+
+const messagesOf = async ({ operatorA }: Fixtures, conversation_id: string) =>
+  (await operatorA.get(`/api/v1/conversations/${conversation_id}/messages`)).body
+
+describe('A plugin that admits messages', () => {
+  test('refuses one before anything is stored or asked, and lets others pass', async (world) => {
+    const operator = await operatorWith(world, aPlugin({ chat: noSwearing }))
+    world.model.says('Hello')
+
+    const refused = await operator.post('/api/v1/chat', { message: 'darn' })
+    const admitted = await operator.post('/api/v1/chat', { message: 'dear' })
+
+    expect(refused).toMatchObject({
+      status: 422,
+      body: { code: 'invalid_request', errors: [{ in: 'body', path: '/message', message: 'must be polite' }] },
+    })
+    expect(admitted.status).toBe(200)
+    expect(world.model.asked.map(({ request }) => request.messages)).toEqual([[{ role: 'user', content: 'dear' }]])
+    expect((await world.operatorA.get('/api/v1/conversations')).body).toHaveLength(1)
+  })
+
+  test('refuses a streamed question with a status, not with an event', async (world) => {
+    const operator = await operatorWith(world, aPlugin({ chat: noSwearing }))
+
+    const refused = await operator.post('/api/v1/chat', { message: 'darn', stream: true })
+
+    expect(refused).toMatchObject({ status: 422, headers: { 'content-type': 'application/problem+json' } })
+  })
+
+  test('says something of a message, which is stored beside it', async (world) => {
+    const annotate = aPlugin({ chat: { admit: { ...open, run: () => ({ annotate: { mood: 'sunny' } }) } } })
+    const operator = await operatorWith(world, annotate)
+    world.model.says('Hello')
+
+    const { body: reply } = await operator.post('/api/v1/chat', { message: 'Hello?' })
+
+    const [question, answer] = await messagesOf(world, reply.conversation_id)
+    expect(question.annotations).toEqual({ example: { mood: 'sunny' } })
+    expect(answer).not.toHaveProperty('annotations')
+  })
+
+  test('does nothing for a tenant that did not switch it on', async (world) => {
+    const plugin = aPlugin({ chat: noSwearing })
+    await operatorWith(world, plugin)
+    const adminB = speaking(world.users.adminB, { plugins: [plugin] })
+    world.model.says('Hello')
+
+    const response = await adminB.post('/api/v1/chat', { message: 'darn' })
+
+    expect(response.status).toBe(200)
+  })
+})
+
+describe('A plugin that prepares what the model reads', () => {
+  test('changes question, history and system prompt, and the reply back', async (world) => {
+    const operator = await operatorWith(world, aPlugin({ chat: hideAda }))
+    const { body: conversation } = await operator.post('/api/v1/conversations', { system_prompt: 'Be kind to Ada.' })
+    const ask = (message: string) => operator.post('/api/v1/chat', { message, conversation_id: conversation.id })
+    world.model.says('Hello N1').says('You are N1')
+
+    const first = await ask('I am Ada')
+    const second = await ask('Who am I? Ada?')
+
+    expect([first.body.response, second.body.response]).toEqual(['Hello Ada', 'You are Ada'])
+    expect(world.model.asked[1]?.request.messages).toEqual([
+      { role: 'system', content: 'Be kind to N1.' },
+      { role: 'user', content: 'I am N1' },
+      { role: 'assistant', content: 'Hello N1' },
+      { role: 'user', content: 'Who am I? N1?' },
+    ])
+    expect(await messagesOf(world, conversation.id)).toMatchObject([
+      { content: 'I am Ada' },
+      { content: 'Hello Ada' },
+      { content: 'Who am I? Ada?' },
+      { content: 'You are Ada' },
+    ])
+  })
+
+  test('changes a streamed reply piece by piece, while it comes', async (world) => {
+    const operator = await operatorWith(world, aPlugin({ chat: hideAda }))
+    world.model.does({ type: 'text', text: 'N1, ' }, { type: 'hang' }, { type: 'text', text: 'N1' }, { type: 'end' })
+    const response = await operator.send('POST', '/api/v1/chat', { body: { message: 'Ada', stream: true } })
+    const stream = events(response)
+
+    const first = await stream.next()
+
+    expect(first.value).toEqual(token('Ada, '))
+    world.model.release()
+    expect(await Array.fromAsync(stream)).toMatchObject([
+      token('Ada'),
+      { event: 'done', data: { response: 'Ada, Ada' } },
+    ])
+  })
+
+  test('gives what it held back when the reply is over', async (world) => {
+    let held = ''
+    const hold = {
+      next: (piece: string) => {
+        held += piece
+        return ''
+      },
+      rest: () => held,
+    }
+    const prepare: Hooks['prepare'] = { ...open, run: (messages) => ({ messages, rewrite: hold }) }
+    const operator = await operatorWith(world, aPlugin({ chat: { prepare } }))
+    world.model.says(['Good', ' morning'])
+
+    const response = await operator.post('/api/v1/chat', { message: 'Hello', stream: true })
+
+    expect(response.body).toMatchObject([token('Good morning'), { event: 'done', data: { response: 'Good morning' } }])
+  })
+
+  test('comes in the order of the registry, and its changes are undone backwards', async (world) => {
+    const wrap = (name: string) =>
+      aPlugin(
+        {
+          chat: {
+            prepare: {
+              ...open,
+              run: ([message]) => ({
+                messages: [{ role: 'user', content: `${name}(${message?.content})` }],
+                rewrite: { next: (piece) => `${piece}<${name}`, rest: () => '' },
+              }),
+            },
+          },
+        },
+        name,
+      )
+    const operator = await operatorWith(world, wrap('one'), wrap('two'))
+    world.model.says('reply')
+
+    const response = await operator.post('/api/v1/chat', { message: 'question' })
+
+    expect(world.model.asked[0]?.request.messages).toEqual([{ role: 'user', content: 'two(one(question))' }])
+    expect(response.body.response).toBe('reply<two<one')
+  })
+})
+
+describe('A plugin that reviews replies', () => {
+  test('changes what is answered and stored', async (world) => {
+    const operator = await operatorWith(world, aPlugin({ chat: shout }))
+    world.model.says('hello')
+
+    const { body: reply } = await operator.post('/api/v1/chat', { message: 'Hello?' })
+
+    expect(reply.response).toBe('HELLO')
+    expect(await messagesOf(world, reply.conversation_id)).toMatchObject([{ content: 'Hello?' }, { content: 'HELLO' }])
+  })
+
+  test('holds a stream back until it has spoken, where it may change the text', async (world) => {
+    const operator = await operatorWith(world, aPlugin({ chat: shout }))
+    world.model.says(['hel', 'lo'])
+
+    const response = await operator.post('/api/v1/chat', { message: 'Hello?', stream: true })
+
+    expect(response.body).toMatchObject([token('HELLO'), { event: 'done', data: { response: 'HELLO' } }])
+  })
+
+  test('changes nothing where it did not say that it may, and annotates', async (world) => {
+    const review: Hooks['review'] = {
+      ...open,
+      mayChange: () => false,
+      run: ({ text }) => ({ text: 'changed', annotate: { letters: text.length } }),
+    }
+    const operator = await operatorWith(world, aPlugin({ chat: { review } }))
+    world.model.says(['hel', 'lo'])
+
+    const response = await operator.post('/api/v1/chat', { message: 'Hello?', stream: true })
+
+    const done = { event: 'done', data: expect.objectContaining({ response: 'hello' }) }
+    expect(response.body).toEqual([token('hel'), token('lo'), done])
+    const [, answer] = await messagesOf(world, response.body.at(-1).data.conversation_id)
+    expect(answer.annotations).toEqual({ example: { letters: 5 } })
+  })
+
+  test('is not asked about a reply that failed, and nobody reads what it was to review', async (world) => {
+    const operator = await operatorWith(world, aPlugin({ chat: shout }))
+    world.model.does({ type: 'text', text: 'hel' })
+
+    const response = await operator.post('/api/v1/chat', { message: 'Hello?', stream: true })
+
+    expect(response.body).toMatchObject([{ event: 'error', data: { code: 'provider_unavailable' } }])
+    const [conversation] = (await world.operatorA.get('/api/v1/conversations')).body
+    expect(await messagesOf(world, conversation.id)).toMatchObject([{}, { content: '', status: 'failed' }])
+  })
+})
+
+/** All that a hook can do wrong. */
+const wrongs: [string, () => never][] = [
+  [
+    'throws',
+    () => {
+      throw new Error('canary: what the plugin said')
+    },
+  ],
+  ['rejects', () => Promise.reject(new Error('canary')) as never],
+  ['hangs', () => new Promise(() => {}) as never],
+  ['answers with a number', () => 42 as never],
+  ['answers with an empty object', () => ({ messages: [], refuse: '', text: '' }) as never],
+  ['answers with a list', () => [] as never],
+]
+
+describe.each(['admit', 'prepare', 'review'] as const)('A plugin that in `%s`', (hook) => {
+  const failing = (onFailure: 'open' | 'closed', run: () => never) =>
+    aPlugin({ chat: { [hook]: { deadlineMs: 5, onFailure, mayChange: () => false, run } } })
+
+  test.each(wrongs)('%s harms nothing where it fails open', async (_, run, world) => {
+    const operator = await operatorWith(world, failing('open', run), aPlugin({ chat: shout }, 'other'))
+    world.model.says('hello')
+
+    const response = await operator.post('/api/v1/chat', { message: 'Hello?' })
+
+    expect(response).toMatchObject({ status: 200, body: { response: 'HELLO' } })
+  })
+
+  test.each(wrongs)('%s stops the chat where it fails closed, with its name and no more', async (_, run, world) => {
+    const operator = await operatorWith(world, failing('closed', run))
+    world.model.says('hello')
+
+    const response = await operator.post('/api/v1/chat', { message: 'Hello?' })
+
+    expect(response).toMatchObject({
+      status: 503,
+      headers: { 'retry-after': '1' },
+      body: { code: 'internal', detail: expect.stringContaining('The plugin example') },
+    })
+    expect(JSON.stringify(response)).not.toContain('canary')
+    world.model.forget()
+  })
+})
+
+describe('A plugin whose rewriting', () => {
+  const rewriting = (onFailure: 'open' | 'closed', next: () => never) =>
+    aPlugin({
+      chat: {
+        prepare: { deadlineMs: 1000, onFailure, run: (messages) => ({ messages, rewrite: { next, rest: () => 'x' } }) },
+      },
+    })
+  const boom = (): never => {
+    throw new Error('canary')
+  }
+
+  test.each([
+    ['throws', boom],
+    ['gives no text', () => 42 as never],
+  ])('%s lets the reply pass as it is, where it fails open', async (_, next, world) => {
+    const operator = await operatorWith(world, rewriting('open', next))
+    world.model.says(['hel', 'lo'])
+
+    const response = await operator.post('/api/v1/chat', { message: 'Hello?' })
+
+    expect(response).toMatchObject({ status: 200, body: { response: 'hello' } })
+  })
+
+  test('throws ends the reply, where it fails closed', async (world) => {
+    const operator = await operatorWith(world, rewriting('closed', boom))
+    world.model.says(['hel', 'lo'])
+
+    const response = await operator.post('/api/v1/chat', { message: 'Hello?' })
+
+    expect(response).toMatchObject({ status: 503, body: { code: 'internal' } })
+  })
+})
+
+describe('What a plugin is given', () => {
+  test('is its tenant, its config, the clock and a signal', async (world) => {
+    const seen: PluginContext<Record<string, unknown>>[] = []
+    const look: Hooks = { admit: { ...open, run: (_, context) => void seen.push(context) } }
+    const operator = await operatorWith(world, aPlugin({ chat: look }))
+    world.model.says('Hello')
+
+    await operator.post('/api/v1/chat', { message: 'Hello?' })
+
+    expect(seen).toHaveLength(1)
+    expect(seen[0]?.tenant_id).toBe(world.tenantA.id)
+    expect(seen[0]?.config).toEqual({})
+    expect(seen[0]?.clock.now()).toEqual(world.clock.now())
+    expect(seen[0]?.signal.aborted).toBe(false)
+  })
+})
