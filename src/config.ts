@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import { isAllowEntry } from './egress/allow'
 
 /** All that the environment decides, read once at start and never again. */
 export type Config = {
@@ -23,6 +24,8 @@ export type Config = {
     readonly idleTimeoutMs: number
   }
   readonly corsOrigins: readonly string[]
+  /** Where webhooks, mail and key sets may go beside public addresses: hosts, addresses and blocks, each with a port or without. */
+  readonly egressAllow: readonly string[]
   readonly encryptionKey: string | undefined
   readonly logLevel: LogLevel
   readonly openapi: boolean
@@ -99,6 +102,7 @@ export function readConfig(env: Environment): Config {
       }),
     },
     corsOrigins: reader.origins('CORS_ORIGINS'),
+    egressAllow: reader.destinations('EGRESS_ALLOW'),
     encryptionKey: reader.key('ENCRYPTION_KEY'),
     logLevel: reader.choice('LOG_LEVEL', logLevels, 'info'),
     openapi: reader.choice('OPENAPI', ['on', 'off'], 'on') === 'on',
@@ -149,6 +153,11 @@ function isReadable(url: string): boolean {
 
 function read(env: Environment, mistakes: string[]) {
   const text = (name: string) => env[name]?.trim() || undefined
+  const list = (name: string) =>
+    (text(name) ?? '')
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter(Boolean)
 
   return {
     text,
@@ -186,16 +195,21 @@ function read(env: Environment, mistakes: string[]) {
       return undefined
     },
     origins(name: string): readonly string[] {
-      const list = (text(name) ?? '')
-        .split(',')
-        .map((origin) => origin.trim())
-        .filter(Boolean)
-      const wrong = list.filter((origin) => URL.parse(origin)?.origin !== origin || !/^https?:[^*]+$/.test(origin))
+      const listed = list(name)
+      const wrong = listed.filter((origin) => URL.parse(origin)?.origin !== origin || !/^https?:[^*]+$/.test(origin))
       if (wrong.length > 0)
         mistakes.push(
           `${name} must list exact origins such as https://app.example.com, separated by commas; no *, no path`,
         )
-      return list
+      return listed
+    },
+    destinations(name: string): readonly string[] {
+      const listed = list(name)
+      if (!listed.every(isAllowEntry))
+        mistakes.push(
+          `${name} must list hosts, addresses or blocks such as hooks.internal, 127.0.0.1:1025, 10.0.0.0/8 or [::1]:25, separated by commas; no *, no scheme, no path`,
+        )
+      return listed
     },
     key(name: string): string | undefined {
       const value = text(name)

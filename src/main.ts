@@ -7,7 +7,7 @@ import { heartbeatMs } from './chat/stream'
 import { type Config, developmentSecretFile } from './config'
 import type { Database } from './database/database'
 import { openDatabase } from './database/open'
-import { noEgress } from './egress/egress'
+import { openEgress } from './egress/open'
 import { systemClock } from './ids'
 import { JobBell } from './jobs/job'
 import { Lifetime } from './lifetime'
@@ -30,17 +30,22 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
   if (applied.length > 0) reporter.info('The database was migrated.', { migrations: applied.join(',') })
 
   const lifetime = new Lifetime((error) => reporter.unexpected(error, { doing: 'background work' }))
+  const egress = openEgress({ allow: config.egressAllow })
   const app = buildApp({
     database: connection.database,
     ping: connection.ping,
-    verifyToken: tokenVerifier({ ...config.jwt, secret: config.jwt.secret ?? developmentSecret(config) }, systemClock),
+    verifyToken: tokenVerifier(
+      { ...config.jwt, secret: config.jwt.secret ?? developmentSecret(config) },
+      systemClock,
+      egress,
+    ),
     provider: openProvider(config.provider, reporter),
     defaultModel: config.provider.model,
     clock: systemClock,
     reporter,
     lifetime,
     plugins,
-    egress: noEgress,
+    egress,
     sealer: noSealer,
     files: () => noFiles,
     jobBell: new JobBell(),

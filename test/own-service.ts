@@ -1,6 +1,7 @@
 import { buildApp } from '../src/app'
 import { signToken, tokenVerifier } from '../src/auth/tokens'
 import type { Deps } from '../src/deps'
+import { openEgress } from '../src/egress/open'
 import { systemClock } from '../src/ids'
 import { Lifetime } from '../src/lifetime'
 import type { Provider } from '../src/providers/provider'
@@ -36,10 +37,12 @@ export async function ownService(provider: Provider, changes: Partial<Deps> = {}
     database,
     provider,
     ping: connection.ping,
-    verifyToken: tokenVerifier(jwtConfig, systemClock),
+    verifyToken: tokenVerifier(jwtConfig, systemClock, kitDeps.egress),
     clock: systemClock,
     reporter: { info: () => {}, warn: unexpected, unexpected },
     lifetime: new Lifetime(unexpected),
+    // Outside the kit's tests nothing is scripted: it goes to peers on this machine, and no name leads anywhere.
+    egress: openEgress({ allow: ['127.0.0.1'], resolve: async () => [] }),
     ...changes,
   }
   const tenant_id = await createTenant(deps, { slug: 'acme', name: 'Acme' })

@@ -5,7 +5,7 @@ import { connect } from '../../src/database/database'
 import { dialect } from '../../src/database/dialect'
 import { migrate } from '../../src/database/migrate'
 import type { Scope } from '../../src/database/session'
-import { noEgress } from '../../src/egress/egress'
+import { openEgress } from '../../src/egress/open'
 import { newId, systemClock } from '../../src/ids'
 import { JobBell } from '../../src/jobs/job'
 import { Lifetime } from '../../src/lifetime'
@@ -26,17 +26,18 @@ export async function openSized(url: string, messages: number) {
   const connection = connect(url)
   const { database } = connection
   const jwt = { secret, issuer: undefined, audience: 'tenantry', jwksUrl: undefined }
+  const egress = openEgress({ allow: [] })
   const app = buildApp({
     database,
     ping: connection.ping,
-    verifyToken: tokenVerifier(jwt, systemClock),
+    verifyToken: tokenVerifier(jwt, systemClock, egress),
     provider: echoProvider,
     defaultModel: 'echo',
     clock: systemClock,
     reporter: { info() {}, warn() {}, unexpected: fail },
     lifetime: new Lifetime(fail),
     plugins,
-    egress: noEgress,
+    egress,
     sealer: noSealer,
     files: () => noFiles,
     jobBell: new JobBell(),

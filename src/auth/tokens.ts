@@ -10,6 +10,7 @@ import {
   SignJWT,
 } from 'jose'
 import type { Config } from '../config'
+import type { Egress } from '../egress/egress'
 import { AppError } from '../errors'
 import { type Clock, isId } from '../ids'
 import { type Role, roles } from './policy'
@@ -28,14 +29,17 @@ const longestToken = 8192
 const rememberedForMs = 60_000
 /** How long after a fetch of the key set, failed or not, there is no other. */
 const betweenFetchesSeconds = 5
+const fetchTimeoutMs = 5_000
+const largestKeySet = 256 * 1024
 
 /**
  * HS256 with the secret, RS256 and ES256 with the key set: the algorithm in the header picks one of the two and
  * never the other, so a public key cannot serve as a secret. `jku`, `jwk`, `x5u` and `kid` as a path are not looked at.
+ * The key set is fetched through `egress`: one on a private address must be listed in EGRESS_ALLOW.
  */
-export function tokenVerifier(config: Config['jwt'], clock: Clock): VerifyToken {
+export function tokenVerifier(config: Config['jwt'], clock: Clock, egress: Pick<Egress, 'fetch'>): VerifyToken {
   const bySecret = config.secret === undefined ? undefined : secretVerifier(config.secret)
-  const byKeySet = config.jwksUrl === undefined ? undefined : keySetVerifier(config.jwksUrl, clock)
+  const byKeySet = config.jwksUrl === undefined ? undefined : keySetVerifier(config.jwksUrl, clock, egress)
   const remembered = new Remembered<{ claims: Claims; expiresAt: number; verifiedAt: number }>(10_000)
 
   return async (token) => {
@@ -76,19 +80,22 @@ function secretVerifier(secret: string): Verify {
  * Keys are fetched once, again after 10 minutes, and again for an unknown `kid`, but at most every 30 seconds.
  * While the key set cannot be fetched, the cached keys serve until those 10 minutes are over.
  */
-function keySetVerifier(url: string, clock: Clock): Verify {
+function keySetVerifier(url: string, clock: Clock, egress: Pick<Egress, 'fetch'>): Verify {
   let fetchedAt = Number.NEGATIVE_INFINITY
   const keys = createRemoteJWKSet(new URL(url), {
     cacheMaxAge: 600_000,
     cooldownDuration: 30_000,
-    timeoutDuration: 5_000,
+    timeoutDuration: fetchTimeoutMs,
     // jose spares the server only after a success; without this, while it is down, every stranger's token is a fetch.
-    [customFetch]: async (...request) => {
+    [customFetch]: async (from, { headers }) => {
       const now = clock.now().getTime()
       if (Math.abs(now - fetchedAt) < betweenFetchesSeconds * 1000)
         throw new Error('The key set could not be fetched a moment ago.')
       fetchedAt = now
-      return await fetch(...request)
+      return await egress.fetch(from, {
+        headers: Object.fromEntries(headers),
+        limits: { timeoutMs: fetchTimeoutMs, largestAnswer: largestKeySet },
+      })
     },
   })
   return async (token, options) => {

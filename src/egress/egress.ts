@@ -20,15 +20,19 @@ export type EgressRequest = {
  */
 export type Egress = {
   /**
-   * Looks the host up once and connects to that address. Follows no redirect: a 3xx is an answer like others.
-   * Throws EgressError where it may not go, cannot get, or gets too much; never for a status.
+   * Looks the host up once and connects to what was found. Follows no redirect: a 3xx is an answer like others.
+   * Throws EgressError where it may not go, cannot get, or gets too much; never for a status. The limits hold for the
+   * body too, whenever it is read; one that is not read is dropped when the time is over.
    */
   fetch(url: string | URL, request?: EgressRequest): Promise<Response>
-  /** An address that may be connected to, for protocols other than HTTP. Throws EgressError. */
-  resolve(hostname: string): Promise<string>
+  /** An address that this port of a host may be connected to at, for protocols other than HTTP. Throws EgressError. */
+  resolve(hostname: string, port: number): Promise<string>
 }
 
-/** Why nothing came. The message names neither the URL's path nor its query, which may hold a secret. */
+/**
+ * Why nothing came. The message names the host and no more: path and query may hold a secret, and the address behind
+ * a name is nothing that a tenant learns from us. There is no cause, for those of Bun's fetch hold the whole URL.
+ */
 export class EgressError extends Error {
   override readonly name = 'EgressError'
 
@@ -36,18 +40,7 @@ export class EgressError extends Error {
     message: string,
     /** `refused`: may not go there, ever. `failed`: may work later. */
     readonly kind: 'refused' | 'failed',
-    options?: { cause: unknown },
   ) {
-    super(message, options)
+    super(message)
   }
-}
-
-/** TO BE REPLACED by the work on egress. */
-export const noEgress: Egress = {
-  fetch: async () => {
-    throw new EgressError('There is no way out yet.', 'refused')
-  },
-  resolve: async () => {
-    throw new EgressError('There is no way out yet.', 'refused')
-  },
 }

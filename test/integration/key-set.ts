@@ -58,9 +58,9 @@ export function issuerOf(...keys: Key[]) {
 }
 
 /** Strangers to two apps: one has only the key set, the other the secret too. */
-export function clientsOf(jwksUrl: string) {
+export function clientsOf(jwksUrl: string, egress = deps.egress) {
   const stranger = (secret: string | undefined) => {
-    const app = buildApp({ ...deps, verifyToken: tokenVerifier({ ...jwtConfig, secret, jwksUrl }, deps.clock) })
+    const app = buildApp({ ...deps, verifyToken: tokenVerifier({ ...jwtConfig, secret, jwksUrl }, deps.clock, egress) })
     return client(
       (request) => app.handle(request),
       () => ({}),

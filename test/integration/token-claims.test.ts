@@ -131,7 +131,7 @@ describe('A claim', () => {
 
 describe('iss', () => {
   const issuer = 'https://id.example'
-  const app = buildApp({ ...deps, verifyToken: tokenVerifier({ ...jwtConfig, issuer }, deps.clock) })
+  const app = buildApp({ ...deps, verifyToken: tokenVerifier({ ...jwtConfig, issuer }, deps.clock, deps.egress) })
   const strict = client(
     (request) => app.handle(request),
     () => ({}),

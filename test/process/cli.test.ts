@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { tokenVerifier } from '../../src/auth/tokens'
 import { connect } from '../../src/database/database'
 import { dialect } from '../../src/database/dialect'
+import { openEgress } from '../../src/egress/open'
 import { emptyDatabase, everything, rowsOf } from '../own-database'
 import { jwtSecret, tenantry } from './program'
 
@@ -157,13 +158,14 @@ describe('tenant create and user create', () => {
 describe('token', () => {
   const args = ['token', '--tenant', 'acme', '--user', 'ada']
   const config = { secret: jwtSecret, issuer: undefined, audience: 'tenantry', jwksUrl: undefined }
+  const egress = openEgress({ allow: [] })
   const laterBy = (seconds: number) => ({ now: () => new Date(Date.now() + seconds * 1000) })
 
   test('prints a token that the service takes, for as long as was asked', async () => {
     const { code, out } = await tenantry([...args, '--role', 'viewer', '--ttl', '600'], env)
 
     const verified = await Promise.all(
-      [0, 590, 640].map((seconds) => tokenVerifier(config, laterBy(seconds))(out.trim())),
+      [0, 590, 640].map((seconds) => tokenVerifier(config, laterBy(seconds), egress)(out.trim())),
     )
 
     const claims = { sub: 'ada', tenant_id: expect.stringMatching(/^[0-9a-f-]{36}$/), role: 'viewer' as const }
@@ -176,8 +178,11 @@ describe('token', () => {
     const { out } = await tenantry(args, { ...env, ...own })
 
     const asConfigured = { ...config, issuer: own.JWT_ISSUER, audience: own.JWT_AUDIENCE }
-    expect(await tokenVerifier(asConfigured, laterBy(0))(out.trim())).toMatchObject({ sub: 'ada', role: 'admin' })
-    expect(await tokenVerifier(config, laterBy(0))(out.trim())).toBeUndefined()
+    expect(await tokenVerifier(asConfigured, laterBy(0), egress)(out.trim())).toMatchObject({
+      sub: 'ada',
+      role: 'admin',
+    })
+    expect(await tokenVerifier(config, laterBy(0), egress)(out.trim())).toBeUndefined()
   })
 
   test('needs JWT_SECRET in production, and leaves the database alone without one', async () => {

@@ -24,6 +24,7 @@ describe('Configuration', () => {
         idleTimeoutMs: 30_000,
       },
       corsOrigins: [],
+      egressAllow: [],
       encryptionKey: undefined,
       logLevel: 'info',
       openapi: true,
@@ -48,6 +49,7 @@ describe('Configuration', () => {
       PROVIDER_FIRST_BYTE_TIMEOUT_MS: '10000',
       PROVIDER_IDLE_TIMEOUT_MS: '5000',
       CORS_ORIGINS: 'https://app.example.com, http://localhost:5173',
+      EGRESS_ALLOW: 'hooks.internal, 127.0.0.1:1025,10.0.0.0/8',
       ENCRYPTION_KEY: key,
       LOG_LEVEL: 'debug',
       OPENAPI: 'off',
@@ -69,6 +71,7 @@ describe('Configuration', () => {
         idleTimeoutMs: 5_000,
       },
       corsOrigins: ['https://app.example.com', 'http://localhost:5173'],
+      egressAllow: ['hooks.internal', '127.0.0.1:1025', '10.0.0.0/8'],
       encryptionKey: key,
       logLevel: 'debug',
       openapi: false,
@@ -78,7 +81,14 @@ describe('Configuration', () => {
 
   test('takes an empty variable for one that is not set, and white space around a value for nothing', () => {
     const names = ['TENANTRY_ENV', 'DATABASE_URL', 'HOST', 'PORT', 'JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_JWKS_URL']
-    const others = ['PROVIDER_BASE_URL', 'PROVIDER_MODEL', 'PROVIDER_TIMEOUT_MS', 'CORS_ORIGINS', 'ENCRYPTION_KEY']
+    const others = [
+      'PROVIDER_BASE_URL',
+      'PROVIDER_MODEL',
+      'PROVIDER_TIMEOUT_MS',
+      'CORS_ORIGINS',
+      'EGRESS_ALLOW',
+      'ENCRYPTION_KEY',
+    ]
     const empty = Object.fromEntries([...names, ...others, 'LOG_LEVEL', 'OPENAPI'].map((name) => [name, ' ']))
 
     const config = readConfig({ ...empty, JWT_SECRET: ` ${secret}\n` })
@@ -135,6 +145,27 @@ describe('Configuration', () => {
     ['CORS_ORIGINS', 'file://', {}],
     ['CORS_ORIGINS', 'https://app.example.com https://other.example.com', {}],
     ['CORS_ORIGINS', 'https://app.example.com,ftp://files.example.com', {}],
+    ['EGRESS_ALLOW', '*', {}],
+    ['EGRESS_ALLOW', '*.internal', {}],
+    ['EGRESS_ALLOW', 'http://hooks.internal', {}],
+    ['EGRESS_ALLOW', 'hooks.internal/hook', {}],
+    ['EGRESS_ALLOW', 'hooks.internal:0', {}],
+    ['EGRESS_ALLOW', 'hooks.internal:65536', {}],
+    ['EGRESS_ALLOW', 'hooks.internal:', {}],
+    ['EGRESS_ALLOW', 'hooks.internal.', {}],
+    ['EGRESS_ALLOW', 'münchen.internal', {}],
+    ['EGRESS_ALLOW', '127.1', {}],
+    ['EGRESS_ALLOW', '0x7f000001', {}],
+    ['EGRESS_ALLOW', '2130706433', {}],
+    ['EGRESS_ALLOW', '10.0.0.0/33', {}],
+    ['EGRESS_ALLOW', '10.0.0.0/', {}],
+    ['EGRESS_ALLOW', '10.0.0.0/8/8', {}],
+    ['EGRESS_ALLOW', '10.0.0/8', {}],
+    ['EGRESS_ALLOW', 'fd00::/129', {}],
+    ['EGRESS_ALLOW', '[10.0.0.1]:80', {}],
+    ['EGRESS_ALLOW', '[::1', {}],
+    ['EGRESS_ALLOW', 'hooks.internal 10.0.0.1', {}],
+    ['EGRESS_ALLOW', '10.0.0.0/8,user@hooks.internal', {}],
     ['ENCRYPTION_KEY', Buffer.alloc(16, 7).toString('base64'), {}],
     ['ENCRYPTION_KEY', Buffer.alloc(31, 7).toString('base64'), {}],
     ['ENCRYPTION_KEY', Buffer.alloc(33, 7).toString('base64'), {}],
@@ -163,6 +194,7 @@ describe('Configuration', () => {
     ['ENCRYPTION_KEY', key],
     ['ENCRYPTION_KEY', key.slice(0, -1)],
     ['CORS_ORIGINS', 'http://127.0.0.1:5173,,'],
+    ['EGRESS_ALLOW', 'hooks, Hooks.internal:8443,,10.0.0.1, ::1, fd00::/8, [::1]:25, [fd00::/8]:443, [fd00::1]'],
     ['LOG_LEVEL', 'silent'],
   ]
   test.each(good)('takes %s=%s', (name, value) => {
@@ -184,6 +216,7 @@ describe('Configuration', () => {
       PROVIDER_FIRST_BYTE_TIMEOUT_MS: canary,
       PROVIDER_IDLE_TIMEOUT_MS: canary,
       CORS_ORIGINS: canary,
+      EGRESS_ALLOW: `${canary}/`,
       ENCRYPTION_KEY: canary,
       LOG_LEVEL: canary,
       OPENAPI: canary,

@@ -1,0 +1,32 @@
+import { isIP } from 'node:net'
+
+/** Carries a request for `url` to `address` and nowhere else, whatever the URL's host would lead to. */
+export type Send = (address: string, url: URL, init: RequestInit) => Promise<Response>
+
+/**
+ * Bun looks nothing up for a URL whose host is an address. The name goes into the Host header and into TLS, where it
+ * is what the certificate is checked against. `ca` replaces the authorities that the machine trusts.
+ */
+export function directly({ ca }: { ca?: string } = {}): Send {
+  return (address, url, { headers, ...init }) => {
+    const to = new URL(url)
+    to.hostname = isIP(address) === 6 ? `[${address}]` : address
+    const named = isIP(url.hostname.replace(/^\[|\]$/g, '')) === 0
+    return fetch(to, {
+      ...init,
+      headers: { ...(headers as Record<string, string>), host: url.host },
+      tls: {
+        // Said aloud, since NODE_TLS_REJECT_UNAUTHORIZED=0 would otherwise be heard.
+        rejectUnauthorized: true,
+        ...(named && { servername: url.hostname }),
+        ...(ca !== undefined && { ca }),
+      },
+      // A proxy would look the name up again, and go where it likes.
+      proxy: false,
+      // Alt-Svc would name another place to go to.
+      protocol: 'http1.1',
+      // A connection belongs to one request, so no other host's can get on it.
+      keepalive: false,
+    })
+  }
+}
