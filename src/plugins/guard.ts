@@ -2,7 +2,7 @@ import type { Deps } from '../deps'
 import { AppError } from '../errors'
 import { describe } from '../reporter'
 import type { Enabled } from './enabled'
-import { recordFailure } from './failure'
+import { recordFailure } from './failures'
 import type { PluginContext } from './plugin'
 
 /** A plugin of one tenant, at work for as long as `signal` is not aborted. */
