@@ -26,7 +26,10 @@ export type Config = {
   readonly corsOrigins: readonly string[]
   /** Where webhooks, mail and key sets may go beside public addresses: hosts, addresses and blocks, each with a port or without. */
   readonly egressAllow: readonly string[]
+  /** Seals what must not be read from the database. Undefined in production: no secrets can be kept. */
   readonly encryptionKey: string | undefined
+  /** Opens what was sealed before the key was changed. */
+  readonly encryptionKeyPrevious: string | undefined
   readonly logLevel: LogLevel
   readonly openapi: boolean
   /** How long running requests may take after SIGTERM before they are cut. */
@@ -103,7 +106,7 @@ export function readConfig(env: Environment): Config {
     },
     corsOrigins: reader.origins('CORS_ORIGINS'),
     egressAllow: reader.destinations('EGRESS_ALLOW'),
-    encryptionKey: reader.key('ENCRYPTION_KEY'),
+    ...reader.encryptionKeys(),
     logLevel: reader.choice('LOG_LEVEL', logLevels, 'info'),
     openapi: reader.choice('OPENAPI', ['on', 'off'], 'on') === 'on',
     shutdownGraceMs: reader.integer('SHUTDOWN_GRACE_MS', 10_000, { least: 0, most: 600_000 }),
@@ -120,15 +123,23 @@ export function readDatabaseUrl(env: Environment): string {
   return url
 }
 
+/** For the command that seals anew. */
+export function readEncryptionKeys(env: Environment): Pick<Config, 'encryptionKey' | 'encryptionKeyPrevious'> {
+  const mistakes: string[] = []
+  const keys = read(env, mistakes).encryptionKeys()
+  if (mistakes.length > 0) throw new ConfigError(mistakes)
+  return keys
+}
+
 const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
 
-/** Where development keeps the secret it made: beside the database file. */
-export function developmentSecretFile(databaseUrl: string): string {
+/** Where development keeps a secret that it made: beside the database file. */
+export function developmentFile(databaseUrl: string, name: '.jwt-secret' | '.encryption-key'): string {
   const file =
     databaseUrl.startsWith('sqlite:') && databaseUrl !== 'sqlite::memory:'
       ? databaseUrl.slice('sqlite:'.length)
       : './data/tenantry.db'
-  return `${dirname(file)}/.jwt-secret`
+  return `${dirname(file)}/${name}`
 }
 
 /** Secrets that stand in tutorials and compose files are as good as none. */
@@ -158,6 +169,13 @@ function read(env: Environment, mistakes: string[]) {
       .split(',')
       .map((entry) => entry.trim())
       .filter(Boolean)
+  const key = (name: string): string | undefined => {
+    const value = text(name)
+    // Buffer skips what is not base64, so the form is looked at too.
+    if (value !== undefined && !(/^[\w+/-]{43}=?$/.test(value) && Buffer.from(value, 'base64').length === 32))
+      mistakes.push(`${name} must be 32 bytes in base64 (openssl rand -base64 32)`)
+    return value
+  }
 
   return {
     text,
@@ -211,12 +229,18 @@ function read(env: Environment, mistakes: string[]) {
         )
       return listed
     },
-    key(name: string): string | undefined {
-      const value = text(name)
-      // Buffer skips what is not base64, so the form is looked at too.
-      if (value !== undefined && !(/^[\w+/-]{43}=?$/.test(value) && Buffer.from(value, 'base64').length === 32))
-        mistakes.push(`${name} must be 32 bytes in base64 (openssl rand -base64 32)`)
-      return value
+    encryptionKeys() {
+      const before = mistakes.length
+      const [encryptionKey, encryptionKeyPrevious] = [key('ENCRYPTION_KEY'), key('ENCRYPTION_KEY_PREVIOUS')]
+      const bothAreKeys = mistakes.length === before
+      if (bothAreKeys && encryptionKeyPrevious !== undefined) {
+        if (encryptionKey === undefined)
+          mistakes.push('ENCRYPTION_KEY_PREVIOUS only opens; set ENCRYPTION_KEY too, which seals')
+        // As bytes, because a key can be written with and without = at its end.
+        else if (Buffer.from(encryptionKey, 'base64').equals(Buffer.from(encryptionKeyPrevious, 'base64')))
+          mistakes.push('ENCRYPTION_KEY_PREVIOUS must be another key than ENCRYPTION_KEY, or not be set')
+      }
+      return { encryptionKey, encryptionKeyPrevious }
     },
   }
 }

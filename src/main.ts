@@ -4,19 +4,20 @@ import packageJson from '../package.json' with { type: 'json' }
 import { buildApp } from './app'
 import { tokenVerifier } from './auth/tokens'
 import { heartbeatMs } from './chat/stream'
-import { type Config, developmentSecretFile } from './config'
+import { type Config, developmentFile } from './config'
 import type { Database } from './database/database'
 import { openDatabase } from './database/open'
 import { openEgress } from './egress/open'
 import { systemClock } from './ids'
 import { JobBell } from './jobs/job'
 import { Lifetime } from './lifetime'
+import { requireKeys } from './plugins/keys'
 import { noFiles } from './plugins/plugin'
 import { plugins } from './plugins/registry'
 import { echoProvider } from './providers/echo'
 import type { Provider } from './providers/provider'
 import { lineReporter, type Reporter } from './reporter'
-import { noSealer } from './sealing'
+import { buildSealer } from './sealing'
 
 /**
  * The whole life of the process: database, app, listening; then, upon SIGTERM or SIGINT, draining and a clean end.
@@ -28,6 +29,15 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
 
   const { connection, applied } = await openDatabase(config.databaseUrl)
   if (applied.length > 0) reporter.info('The database was migrated.', { migrations: applied.join(',') })
+
+  const sealer = buildSealer({
+    current: config.encryptionKey ?? developmentKey(config),
+    previous: config.encryptionKeyPrevious,
+  })
+  await requireKeys(connection.database, sealer).catch(async (error) => {
+    await connection[Symbol.asyncDispose]()
+    throw error
+  })
 
   const lifetime = new Lifetime((error) => reporter.unexpected(error, { doing: 'background work' }))
   const egress = openEgress({ allow: config.egressAllow })
@@ -46,7 +56,7 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     lifetime,
     plugins,
     egress,
-    sealer: noSealer,
+    sealer,
     files: () => noFiles,
     jobBell: new JobBell(),
     limits: {
@@ -115,12 +125,17 @@ function openProvider({ baseUrl, apiKey }: Config['provider'], reporter: Reporte
 }
 
 /** In development a missing secret is made once and kept beside the database; production does not start without one. */
-export function developmentSecret({ environment, databaseUrl }: Config): string | undefined {
-  if (environment !== 'development') return undefined
-  const path = developmentSecretFile(databaseUrl)
+export const developmentSecret = ({ environment, databaseUrl }: Config): string | undefined =>
+  environment === 'development' ? kept(developmentFile(databaseUrl, '.jwt-secret'), 48) : undefined
+
+/** As the secret; production without one runs, and keeps no secrets for its tenants. */
+const developmentKey = ({ environment, databaseUrl }: Config): string | undefined =>
+  environment === 'development' ? kept(developmentFile(databaseUrl, '.encryption-key'), 32) : undefined
+
+function kept(path: string, bytes: number): string {
   if (!existsSync(path)) {
     mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(path, Buffer.from(crypto.getRandomValues(new Uint8Array(48))).toString('base64'), { mode: 0o600 })
+    writeFileSync(path, Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString('base64'), { mode: 0o600 })
   }
   chmodSync(path, 0o600)
   return readFileSync(path, 'utf8').trim()

@@ -63,7 +63,9 @@ export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof ParseError)
     return thrown.cause instanceof AppError ? thrown.cause : malformed('The body could not be read.')
   if (thrown instanceof NotFoundError) return new AppError('not_found', 'There is nothing at this address.')
-  if (thrown instanceof ValidationError && thrown.type !== 'response') return invalid(fieldErrors(thrown))
+  if (thrown instanceof ValidationError && thrown.type !== 'response') {
+    return invalid(fieldErrors(thrown.all, places[thrown.type] ?? 'body'))
+  }
   if (isConnectionFailure(thrown)) {
     return new AppError('internal', 'The database does not answer; try again shortly.', {
       cause: thrown,
@@ -86,12 +88,12 @@ function isConnectionFailure(thrown: unknown): boolean {
 
 const places: Record<string, FieldError['in']> = { body: 'body', query: 'query', params: 'path', headers: 'header' }
 
-function fieldErrors(error: ValidationError): FieldError[] {
-  const place = places[error.type] ?? 'body'
+/** What TypeBox found wrong with a value that stands in this place of a request, below the path `under`. */
+export function fieldErrors(errors: Iterable<object>, place: FieldError['in'], under = ''): FieldError[] {
   const byPath = new Map<string, FieldError>()
-  for (const found of error.all) {
+  for (const found of errors) {
     if (!('path' in found)) continue
-    const path = typeof found.path === 'string' ? found.path : ''
+    const path = under + (typeof found.path === 'string' ? found.path : '')
     if (!byPath.has(path)) byPath.set(path, { in: place, path, message: describe(found) })
     if (byPath.size === 20) break
   }

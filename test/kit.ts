@@ -11,11 +11,12 @@ import { Lifetime } from '../src/lifetime'
 import { noFiles } from '../src/plugins/plugin'
 import { plugins } from '../src/plugins/registry'
 import type { ProviderRequest } from '../src/providers/provider'
-import { noSealer } from '../src/sealing'
+import { buildSealer } from '../src/sealing'
 import { createTenant } from '../src/tenants/store'
 import { createKit, type Door, type FixturesOf, outside, type ScriptedModel } from '../src/testing'
 import type { User } from '../src/users/schema'
 import { createUser } from '../src/users/store'
+import { testPlugins } from './plugins'
 import { runDatabase } from './setup'
 
 export { expect } from '../src/testing'
@@ -26,6 +27,7 @@ export const jwtConfig = {
   audience: 'tenantry',
   jwksUrl: undefined,
 }
+export const encryptionKey = 'q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA='
 export const startsAt = new Date('2026-03-02T09:00:00.000Z')
 
 // Statements go to the database of the running test; this connection itself is never used.
@@ -62,9 +64,9 @@ export const deps: Deps = {
   clock: outside.clock,
   reporter: { info: () => {}, warn: () => {}, unexpected: outside.unexpected },
   lifetime: new Lifetime(outside.unexpected),
-  plugins,
+  plugins: [...plugins, ...testPlugins],
   egress,
-  sealer: noSealer,
+  sealer: buildSealer({ current: encryptionKey, previous: undefined }),
   files: () => noFiles,
   jobBell: new JobBell(),
   limits: {

@@ -1,34 +1,30 @@
-import type { TObject } from '@sinclair/typebox'
-import { tenant_plugins } from '../src/database/tables'
-import { type ChatHooks, type Plugin, plugin, type Tool } from '../src/plugins/plugin'
-import { shape } from '../src/schema'
-import { database, type Fixtures, startsAt } from './kit'
-import { speaking } from './speaking'
+import { Type } from '@sinclair/typebox'
+import { address, plugin, secret } from '../src/plugins/plugin'
+import { oneOf, shape } from '../src/schema'
 
-type Parts = {
-  config?: TObject
-  chat?: ChatHooks<Record<string, unknown>>
-  tools?: Tool<Record<string, unknown>>[]
-  events?: Plugin['events']
-}
+/** Has all that a config can have. */
+export const courier = plugin({
+  name: 'test_courier',
+  version: '1.2.0',
+  description: 'Brings what happened to an address.',
+  config: shape({
+    url: address(Type.String({ minLength: 1, maxLength: 2000 })),
+    colour: Type.Optional(oneOf('red', 'green')),
+    options: Type.Optional(Type.Record(Type.String({ pattern: '^[^]{0,64}$' }), Type.Unknown())),
+    token: Type.Optional(secret({ minLength: 8 })),
+    password: Type.Optional(secret()),
+    signing_key: Type.Optional(secret({ generate: () => `made-${crypto.randomUUID()}` })),
+  }),
+  check: ({ url }) => (url.startsWith('http') ? undefined : { path: '/url', message: 'must begin with http' }),
+})
 
-/** A plugin for one test. */
-export const aPlugin = ({ config = shape({}), ...parts }: Parts, name = 'example'): Plugin =>
-  plugin({ name, version: '1.0.0', description: 'Of a test.', config, ...parts } as Plugin)
+/** Can be switched on as it is. */
+export const greeter = plugin({
+  name: 'test_greeter',
+  version: '0.1.0',
+  description: 'Greets.',
+  config: shape({ greeting: Type.Optional(Type.String({ maxLength: 100 })) }),
+})
 
-type World = Pick<Fixtures, 'users' | 'tenantA'>
-
-/** Switches these on for tenant A. */
-export async function switchOn({ tenantA }: World, ...plugins: Plugin[]): Promise<void> {
-  const stamps = { created_at: startsAt, updated_at: startsAt }
-  for (const { name } of plugins) {
-    const row = { tenant_id: tenantA.id, name, is_enabled: true, config: {}, ...stamps }
-    await database.insert(tenant_plugins).values(row)
-  }
-}
-
-/** The operator of tenant A, in an app that has these plugins, all of them switched on. */
-export async function operatorWith(world: World, ...plugins: Plugin[]) {
-  await switchOn(world, ...plugins)
-  return speaking(world.users.operatorA, { plugins })
-}
+/** For the default app, so that every route of plugins has something to work on. */
+export const testPlugins = [courier, greeter]

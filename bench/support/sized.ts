@@ -12,7 +12,7 @@ import { Lifetime } from '../../src/lifetime'
 import { noFiles } from '../../src/plugins/plugin'
 import { plugins } from '../../src/plugins/registry'
 import { echoProvider } from '../../src/providers/echo'
-import { noSealer } from '../../src/sealing'
+import { buildSealer } from '../../src/sealing'
 import { addCaller, type Caller } from './database'
 import { secret } from './processes'
 
@@ -38,7 +38,7 @@ export async function openSized(url: string, messages: number) {
     lifetime: new Lifetime(fail),
     plugins,
     egress,
-    sealer: noSealer,
+    sealer: buildSealer({ current: undefined, previous: undefined }),
     files: () => noFiles,
     jobBell: new JobBell(),
     limits: {

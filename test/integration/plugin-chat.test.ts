@@ -1,8 +1,8 @@
 import type { ChatHooks, PluginContext } from '../../src/plugins/plugin'
 import { events } from '../../src/testing'
 import { describe, expect, type Fixtures, test } from '../kit'
-import { aPlugin, operatorWith } from '../plugins'
 import { speaking } from '../speaking'
+import { aPlugin, operatorWith } from '../with-plugins'
 
 type Hooks = ChatHooks<Record<string, unknown>>
 const open = { deadlineMs: 1000, onFailure: 'open' } as const

@@ -4,8 +4,8 @@ import { usage_records } from '../../src/database/tables'
 import { type Tool, tool } from '../../src/plugins/plugin'
 import { shape } from '../../src/schema'
 import { database, describe, expect, type Fixtures, test } from '../kit'
-import { aPlugin, operatorWith } from '../plugins'
 import { speaking } from '../speaking'
+import { aPlugin, operatorWith } from '../with-plugins'
 
 const Sum = shape({ numbers: Type.Array(Type.Number(), { maxItems: 10 }) })
 const add: Tool<Record<string, unknown>> = tool({

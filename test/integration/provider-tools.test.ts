@@ -3,8 +3,8 @@ import { tool } from '../../src/plugins/plugin'
 import { shape } from '../../src/schema'
 import { chunk, completion, FakeProvider, says, streams, type Turn } from '../fake-provider'
 import { describe, expect, type Fixtures, test } from '../kit'
-import { aPlugin, switchOn } from '../plugins'
 import { speaking } from '../speaking'
+import { aPlugin, switchOn } from '../with-plugins'
 import { asking, json } from './asking'
 
 const echo = tool({

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { developmentSecretFile, readConfig } from '../../src/config'
+import { developmentFile, readConfig } from '../../src/config'
 import { mistakesIn } from './mistakes'
 
 const secret = 'kR7v2XwQ9mZp4TnB8sLd3FhJ6cYg1AeU'
@@ -91,7 +91,7 @@ describe('TENANTRY_ENV=development', () => {
     ['postgres://db/tenantry', './data/.jwt-secret'],
   ]
   test.each(files)('with %s keeps its secret in %s', (databaseUrl, file) => {
-    const found = developmentSecretFile(databaseUrl)
+    const found = developmentFile(databaseUrl, '.jwt-secret')
 
     expect(found).toBe(file)
   })

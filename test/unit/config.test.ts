@@ -4,6 +4,7 @@ import { mistakesIn } from './mistakes'
 
 const secret = 'kR7v2XwQ9mZp4TnB8sLd3FhJ6cYg1AeU'
 const key = 'q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA='
+const previousKey = Buffer.alloc(32, 7).toString('base64')
 
 describe('Configuration', () => {
   test('needs nothing but a secret', () => {
@@ -26,6 +27,7 @@ describe('Configuration', () => {
       corsOrigins: [],
       egressAllow: [],
       encryptionKey: undefined,
+      encryptionKeyPrevious: undefined,
       logLevel: 'info',
       openapi: true,
       shutdownGraceMs: 10_000,
@@ -51,6 +53,7 @@ describe('Configuration', () => {
       CORS_ORIGINS: 'https://app.example.com, http://localhost:5173',
       EGRESS_ALLOW: 'hooks.internal, 127.0.0.1:1025,10.0.0.0/8',
       ENCRYPTION_KEY: key,
+      ENCRYPTION_KEY_PREVIOUS: previousKey,
       LOG_LEVEL: 'debug',
       OPENAPI: 'off',
       SHUTDOWN_GRACE_MS: '1000',
@@ -73,6 +76,7 @@ describe('Configuration', () => {
       corsOrigins: ['https://app.example.com', 'http://localhost:5173'],
       egressAllow: ['hooks.internal', '127.0.0.1:1025', '10.0.0.0/8'],
       encryptionKey: key,
+      encryptionKeyPrevious: previousKey,
       logLevel: 'debug',
       openapi: false,
       shutdownGraceMs: 1_000,
@@ -172,6 +176,10 @@ describe('Configuration', () => {
     ['ENCRYPTION_KEY', Buffer.alloc(32, 7).toString('hex'), {}],
     ['ENCRYPTION_KEY', `!${key}`, {}],
     ['ENCRYPTION_KEY', key.replace('v', 'v '), {}],
+    ['ENCRYPTION_KEY_PREVIOUS', Buffer.alloc(16, 7).toString('base64'), { ENCRYPTION_KEY: key }],
+    ['ENCRYPTION_KEY_PREVIOUS', previousKey, {}],
+    ['ENCRYPTION_KEY_PREVIOUS', key, { ENCRYPTION_KEY: key }],
+    ['ENCRYPTION_KEY_PREVIOUS', key.slice(0, -1), { ENCRYPTION_KEY: key }],
     ['LOG_LEVEL', 'verbose', {}],
     ['LOG_LEVEL', 'INFO', {}],
     ['OPENAPI', 'false', {}],
@@ -218,6 +226,7 @@ describe('Configuration', () => {
       CORS_ORIGINS: canary,
       EGRESS_ALLOW: `${canary}/`,
       ENCRYPTION_KEY: canary,
+      ENCRYPTION_KEY_PREVIOUS: canary,
       LOG_LEVEL: canary,
       OPENAPI: canary,
       SHUTDOWN_GRACE_MS: canary,
