@@ -1,6 +1,6 @@
 import { setSystemTime } from 'bun:test'
-import type { ManualClock } from '../../src/testing'
 import { openEgress } from '../../src/egress/open'
+import type { ManualClock } from '../../src/testing'
 import { deps, describe, expect, test } from '../kit'
 import { clientsOf, ecKey, issuerOf, rsaKey, signedBy } from './key-set'
 import { bearer, claimsOf, invalidToken } from './token'

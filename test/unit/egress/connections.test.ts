@@ -91,7 +91,10 @@ describe('A connection', () => {
   test.serial('goes around the proxy of the environment', async () => {
     await using peer = await listening()
     await using proxy = await listening((socket) => socket.end(ok))
-    using _ = environment({ HTTP_PROXY: `http://127.0.0.1:${proxy.port}`, http_proxy: `http://127.0.0.1:${proxy.port}` })
+    using _ = environment({
+      HTTP_PROXY: `http://127.0.0.1:${proxy.port}`,
+      http_proxy: `http://127.0.0.1:${proxy.port}`,
+    })
     const url = `http://127.0.0.1:${peer.port}/`
 
     const result = await outcome(openEgress({ allow: ['127.0.0.1'] }).fetch(url))
