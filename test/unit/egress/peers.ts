@@ -1,4 +1,4 @@
-import { generateKeyPairSync, sign as signWith } from 'node:crypto'
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { createServer, type Socket } from 'node:net'
 import { EgressError } from '../../../src/egress/egress'
 
@@ -76,10 +76,10 @@ export function certificateFor(hostname: string): { cert: string; key: string } 
     publicKey.export({ format: 'der', type: 'spki' }),
     tagged(0xa3, tagged(0x30, extension)),
   )
-  const signature = tagged(0x03, Buffer.from([0]), signWith('sha256', body, privateKey))
+  const signature = tagged(0x03, Buffer.from([0]), sign('sha256', body, privateKey))
   const der = tagged(0x30, body, algorithm, signature).toString('base64')
   return {
-    cert: `-----BEGIN CERTIFICATE-----\n${der.replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`,
+    cert: `-----BEGIN CERTIFICATE-----\n${der.replace(/.{1,64}/g, '$&\n')}-----END CERTIFICATE-----\n`,
     key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
   }
 }
