@@ -1,5 +1,6 @@
 import { cors } from '@elysiajs/cors'
 import { Elysia } from 'elysia'
+import { auditRoutes } from './audit/routes'
 import { access as accessModule, requirePolicies } from './auth/access'
 import { chatRoutes } from './chat/routes'
 import { conversationRoutes } from './conversations/routes'
@@ -7,11 +8,14 @@ import type { Deps } from './deps'
 import { envelope } from './envelope'
 import { healthRoutes } from './health/routes'
 import { openapiRoutes } from './openapi/routes'
+import { requirePlugins } from './plugins/requirements'
+import { pluginRoutes } from './plugins/routes'
 import { tenantRoutes } from './tenants/routes'
 import { meRoutes, userRoutes } from './users/routes'
 
-/** The service as a value: it listens nowhere, reads no environment and opens nothing. Throws when a route declares no policy. */
+/** The service as a value: it listens nowhere, reads no environment and opens nothing. Throws when a route declares no policy, or a plugin is not as it has to be. */
 export function buildApp(deps: Deps) {
+  requirePlugins(deps.plugins)
   const access = accessModule(deps)
   const app = new Elysia({
     normalize: false, // what a schema does not know is refused, not dropped
@@ -26,6 +30,8 @@ export function buildApp(deps: Deps) {
     .use(chatRoutes(deps, access))
     .use(userRoutes(deps, access))
     .use(tenantRoutes(deps, access))
+    .use(pluginRoutes(deps, access))
+    .use(auditRoutes(deps, access))
   if (deps.openapi) app.use(openapiRoutes(deps, access, () => app))
 
   /** What would have been found at this path with another method, for 405. */

@@ -51,7 +51,18 @@ const requests: Record<string, (world: Fixtures) => RightRequest | Promise<Right
     body: { retention_days: 90 },
     status: 200,
   }),
+  'GET /api/v1/plugins': () => ({ path: '/api/v1/plugins', status: 200 }),
+  'GET /api/v1/plugins/:name': () => ({ path: greeter, status: 200 }),
+  'POST /api/v1/plugins/:name/enable': () => ({ path: `${greeter}/enable`, body: { config: {} }, status: 200 }),
+  'POST /api/v1/plugins/:name/disable': () => ({ path: `${greeter}/disable`, status: 200 }),
+  'GET /api/v1/plugins/:name/config': () => ({ path: `${greeter}/config`, status: 200 }),
+  'PUT /api/v1/plugins/:name/config': () => ({ path: `${greeter}/config`, body: { greeting: 'Hi' }, status: 200 }),
+  'PATCH /api/v1/plugins/:name/config': () => ({ path: `${greeter}/config`, body: { greeting: 'Hi' }, status: 200 }),
+  'DELETE /api/v1/plugins/:name/config': () => ({ path: `${greeter}/config`, status: 204 }),
+  'GET /api/v1/admin/audit': () => ({ path: '/api/v1/admin/audit', status: 200 }),
 }
+
+const greeter = '/api/v1/plugins/test_greeter'
 
 async function conversation({ adminA }: Fixtures): Promise<string> {
   const { body } = await adminA.post('/api/v1/conversations', { title: 'Q3 planning' })
@@ -123,6 +134,15 @@ const contract: Record<string, Role | 'everybody'> = {
   'DELETE /api/v1/admin/users/:id': 'admin',
   'GET /api/v1/admin/tenant/settings': 'admin',
   'PATCH /api/v1/admin/tenant/settings': 'admin',
+  'GET /api/v1/plugins': 'viewer',
+  'GET /api/v1/plugins/:name': 'viewer',
+  'POST /api/v1/plugins/:name/enable': 'admin',
+  'POST /api/v1/plugins/:name/disable': 'admin',
+  'GET /api/v1/plugins/:name/config': 'admin',
+  'PUT /api/v1/plugins/:name/config': 'admin',
+  'PATCH /api/v1/plugins/:name/config': 'admin',
+  'DELETE /api/v1/plugins/:name/config': 'admin',
+  'GET /api/v1/admin/audit': 'admin',
 }
 
 const leastRole = (policy: Permission | 'public' | undefined) =>

@@ -67,6 +67,7 @@ async function prepare({ adminA, users, model }: Fixtures, route: string) {
   return {
     id: ids,
     conversation_id: ids,
+    name: ['test_courier', 'test_greeter'],
     cursor: places.map((place) => Buffer.from(place).toString('base64url')),
   }
 }

@@ -2,7 +2,7 @@ import { eq } from 'drizzle-orm'
 import * as tables from '../../../src/database/tables'
 import { type Client, isolationSweep } from '../../../src/testing'
 import { app, database, describe, type Fixtures, test } from '../../kit'
-import { conversations, entries, type ServiceNames, settings, users } from './isolation-entries'
+import { audit, conversations, entries, plugins, type ServiceNames, settings, users } from './isolation-entries'
 
 const cursorOf = (id: string) => Buffer.from(id).toString('base64url')
 
@@ -30,6 +30,15 @@ async function plant(
     default_model: canary('default'),
     system_prompt: canary('system'),
   })
+  await client.post(`${plugins}/test_courier/enable`, {
+    config: {
+      url: `http://${canary('url')}`,
+      options: { [canary('option')]: canary('option-value') },
+      token: `token-${tenant}`,
+    },
+  })
+  await client.put(`${plugins}/test_greeter/config`, { greeting: canary('greeting') })
+  const { body: acts } = await client.get(`${audit}?limit=1`)
   return {
     tenant,
     conversation: created.id,
@@ -41,11 +50,12 @@ async function plant(
     word: canary('title'),
     cursor: cursorOf(created.id),
     user_cursor: cursorOf(user.id),
+    audit_cursor: cursorOf(acts[0].id),
   }
 }
 
 /** Names that look the same and belong to nobody: made in the same millisecond, so that they sort alike. */
-function nobodys({ tenant, conversation, message, user }: ServiceNames): ServiceNames {
+function nobodys({ tenant, conversation, message, user, audit_cursor }: ServiceNames): ServiceNames {
   const like = (id: string) => `${id.slice(0, 24)}0123456789ab`
   return {
     tenant: like(tenant),
@@ -58,12 +68,14 @@ function nobodys({ tenant, conversation, message, user }: ServiceNames): Service
     word: 'nobodys-word',
     cursor: cursorOf(like(conversation)),
     user_cursor: cursorOf(like(user)),
+    audit_cursor: cursorOf(like(Buffer.from(audit_cursor, 'base64url').toString())),
   }
 }
 
 /** All that is stored of the owner, by table. */
 async function rows({ tenantA }: Fixtures) {
   const { tenants, tenant_settings, conversations, messages, usage_records, idempotency_keys } = tables
+  const { tenant_plugins, audit_log } = tables
   return [
     await database.select().from(tenants).where(eq(tenants.id, tenantA.id)),
     await database.select().from(tenant_settings).where(eq(tenant_settings.tenant_id, tenantA.id)),
@@ -72,6 +84,8 @@ async function rows({ tenantA }: Fixtures) {
     await database.select().from(messages).where(eq(messages.tenant_id, tenantA.id)),
     await database.select().from(usage_records).where(eq(usage_records.tenant_id, tenantA.id)),
     await database.select().from(idempotency_keys).where(eq(idempotency_keys.tenant_id, tenantA.id)),
+    await database.select().from(tenant_plugins).where(eq(tenant_plugins.tenant_id, tenantA.id)),
+    await database.select().from(audit_log).where(eq(audit_log.tenant_id, tenantA.id)),
   ]
 }
 
@@ -88,6 +102,8 @@ describe('Two tenants with things of the same names', () => {
       `${conversations}/${conversation}/messages`,
       users,
       settings,
+      `${plugins}/test_courier/config`,
+      `${plugins}/test_greeter/config`,
     ],
     rows,
     entries,
