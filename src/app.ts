@@ -6,6 +6,7 @@ import { conversationRoutes } from './conversations/routes'
 import type { Deps } from './deps'
 import { envelope } from './envelope'
 import { healthRoutes } from './health/routes'
+import { jobRoutes } from './jobs/routes'
 import { openapiRoutes } from './openapi/routes'
 import { tenantRoutes } from './tenants/routes'
 import { meRoutes, userRoutes } from './users/routes'
@@ -26,6 +27,7 @@ export function buildApp(deps: Deps) {
     .use(chatRoutes(deps, access))
     .use(userRoutes(deps, access))
     .use(tenantRoutes(deps, access))
+    .use(jobRoutes(deps, access))
   if (deps.openapi) app.use(openapiRoutes(deps, access, () => app))
 
   /** What would have been found at this path with another method, for 405. */

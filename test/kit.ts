@@ -7,6 +7,8 @@ import { Scope } from '../src/database/session'
 import type { Deps } from '../src/deps'
 import { noEgress } from '../src/egress/egress'
 import { JobBell } from '../src/jobs/job'
+import { jobKinds } from '../src/jobs/kinds'
+import { JobWorker } from '../src/jobs/worker'
 import { Lifetime } from '../src/lifetime'
 import { noFiles } from '../src/plugins/plugin'
 import { plugins } from '../src/plugins/registry'
@@ -67,6 +69,10 @@ export const deps: Deps = {
 }
 
 export const app = buildApp(deps)
+
+/** Works on what a test queues as soon as it is committed; `settle()` waits for it. Later jobs wait for another ring. */
+const worker = new JobWorker(deps, { kinds: jobKinds(deps) })
+deps.jobBell.onRing(() => outside.background(() => deps.lifetime.run(() => worker.runDue())))
 
 type Provider = ScriptedModel<ProviderRequest>
 

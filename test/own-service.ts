@@ -2,6 +2,9 @@ import { buildApp } from '../src/app'
 import { signToken, tokenVerifier } from '../src/auth/tokens'
 import type { Deps } from '../src/deps'
 import { systemClock } from '../src/ids'
+import { JobBell } from '../src/jobs/job'
+import { jobKinds } from '../src/jobs/kinds'
+import { JobWorker } from '../src/jobs/worker'
 import { Lifetime } from '../src/lifetime'
 import type { Provider } from '../src/providers/provider'
 import { createTenant } from '../src/tenants/store'
@@ -40,6 +43,7 @@ export async function ownService(provider: Provider, changes: Partial<Deps> = {}
     clock: systemClock,
     reporter: { info: () => {}, warn: unexpected, unexpected },
     lifetime: new Lifetime(unexpected),
+    jobBell: new JobBell(),
     ...changes,
   }
   const tenant_id = await createTenant(deps, { slug: 'acme', name: 'Acme' })
@@ -47,6 +51,8 @@ export async function ownService(provider: Provider, changes: Partial<Deps> = {}
   const token = await signToken({ sub: 'olivia', tenant_id, role: 'operator' }, jwtConfig, systemClock, 3600)
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
   const app = buildApp(deps)
+  const worker = new JobWorker(deps, { kinds: jobKinds(deps) })
+  deps.jobBell.onRing(() => deps.lifetime.run(() => worker.runDue()))
 
   return {
     deps,

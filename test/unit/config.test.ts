@@ -27,6 +27,7 @@ describe('Configuration', () => {
       encryptionKey: undefined,
       logLevel: 'info',
       openapi: true,
+      jobsConcurrency: 5,
       shutdownGraceMs: 10_000,
     })
   })
@@ -51,6 +52,7 @@ describe('Configuration', () => {
       ENCRYPTION_KEY: key,
       LOG_LEVEL: 'debug',
       OPENAPI: 'off',
+      JOBS_CONCURRENCY: '0',
       SHUTDOWN_GRACE_MS: '1000',
     })
 
@@ -72,6 +74,7 @@ describe('Configuration', () => {
       encryptionKey: key,
       logLevel: 'debug',
       openapi: false,
+      jobsConcurrency: 0,
       shutdownGraceMs: 1_000,
     })
   })
@@ -144,6 +147,7 @@ describe('Configuration', () => {
     ['LOG_LEVEL', 'verbose', {}],
     ['LOG_LEVEL', 'INFO', {}],
     ['OPENAPI', 'false', {}],
+    ['JOBS_CONCURRENCY', '101', {}],
     ['SHUTDOWN_GRACE_MS', '600001', {}],
   ]
   test.each(bad)('refuses %s=%s, and says so in one line', (name, value, others) => {
@@ -187,6 +191,7 @@ describe('Configuration', () => {
       ENCRYPTION_KEY: canary,
       LOG_LEVEL: canary,
       OPENAPI: canary,
+      JOBS_CONCURRENCY: canary,
       SHUTDOWN_GRACE_MS: canary,
     }
 

@@ -2,7 +2,8 @@ import { eq } from 'drizzle-orm'
 import * as tables from '../../../src/database/tables'
 import { type Client, isolationSweep } from '../../../src/testing'
 import { app, database, describe, type Fixtures, test } from '../../kit'
-import { conversations, entries, type ServiceNames, settings, users } from './isolation-entries'
+import { plantDeadJob } from '../dead-job'
+import { conversations, entries, jobs, type ServiceNames, settings, users } from './isolation-entries'
 
 const cursorOf = (id: string) => Buffer.from(id).toString('base64url')
 
@@ -30,6 +31,7 @@ async function plant(
     default_model: canary('default'),
     system_prompt: canary('system'),
   })
+  const job = await plantDeadJob(tenant, { kind: canary('kind'), last_error: canary('error') })
   return {
     tenant,
     conversation: created.id,
@@ -40,12 +42,14 @@ async function plant(
     key,
     word: canary('title'),
     cursor: cursorOf(created.id),
+    job,
     user_cursor: cursorOf(user.id),
+    job_cursor: cursorOf(job),
   }
 }
 
 /** Names that look the same and belong to nobody: made in the same millisecond, so that they sort alike. */
-function nobodys({ tenant, conversation, message, user }: ServiceNames): ServiceNames {
+function nobodys({ tenant, conversation, message, user, job }: ServiceNames): ServiceNames {
   const like = (id: string) => `${id.slice(0, 24)}0123456789ab`
   return {
     tenant: like(tenant),
@@ -57,7 +61,9 @@ function nobodys({ tenant, conversation, message, user }: ServiceNames): Service
     key: 'nobodys-key',
     word: 'nobodys-word',
     cursor: cursorOf(like(conversation)),
+    job: like(job),
     user_cursor: cursorOf(like(user)),
+    job_cursor: cursorOf(like(job)),
   }
 }
 
@@ -71,6 +77,7 @@ async function rows({ tenantA }: Fixtures) {
     await database.select().from(conversations).where(eq(conversations.tenant_id, tenantA.id)),
     await database.select().from(messages).where(eq(messages.tenant_id, tenantA.id)),
     await database.select().from(usage_records).where(eq(usage_records.tenant_id, tenantA.id)),
+    await database.select().from(tables.jobs).where(eq(tables.jobs.tenant_id, tenantA.id)),
     await database.select().from(idempotency_keys).where(eq(idempotency_keys.tenant_id, tenantA.id)),
   ]
 }
@@ -87,6 +94,7 @@ describe('Two tenants with things of the same names', () => {
       `${conversations}?include_archived=true`,
       `${conversations}/${conversation}/messages`,
       users,
+      jobs,
       settings,
     ],
     rows,
