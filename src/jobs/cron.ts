@@ -4,7 +4,7 @@ import { Cron } from 'croner'
 const longest = 100
 
 /** True for a cron expression of five fields (or `@daily` and its like) that comes due again and again, at most once a minute. */
-export const isCron = (text: string): boolean => text.length <= longest && read(text) !== undefined
+export const isCron = (text: string): boolean => read(text) !== undefined
 
 /** When it is due next after a moment, in UTC. Throws for what is no cron expression. */
 export function nextTime(cron: string, after: Date): Date {
@@ -20,6 +20,7 @@ export function lastTime(cron: string, at: Date): Date | undefined {
 
 /** Undefined for what croner does not take, or takes for a single date, and for days that never come (30 February). */
 function read(text: string): Cron | undefined {
+  if (text.length > longest) return undefined
   try {
     // Without a function it only reckons: no timer, no clock.
     const cron = new Cron(text, { mode: '5-part', utcOffset: 0 })
