@@ -7,6 +7,7 @@ import { conversationRoutes } from './conversations/routes'
 import type { Deps } from './deps'
 import { envelope } from './envelope'
 import { healthRoutes } from './health/routes'
+import { jobRoutes } from './jobs/routes'
 import { openapiRoutes } from './openapi/routes'
 import { requirePlugins } from './plugins/requirements'
 import { pluginRoutes } from './plugins/routes'
@@ -32,6 +33,7 @@ export function buildApp(deps: Deps) {
     .use(tenantRoutes(deps, access))
     .use(pluginRoutes(deps, access))
     .use(auditRoutes(deps, access))
+    .use(jobRoutes(deps, access))
   if (deps.openapi) app.use(openapiRoutes(deps, access, () => app))
 
   /** What would have been found at this path with another method, for 405. */

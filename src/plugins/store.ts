@@ -1,22 +1,18 @@
 import { and, eq } from 'drizzle-orm'
 import { changedFields, recordAudit } from '../audit/store'
 import type { Principal } from '../auth/principal'
-import type { Database } from '../database/database'
 import { tenant_plugins } from '../database/tables'
 import { conflict, invalid, notFound } from '../errors'
-import type { Clock } from '../ids'
-import type { Sealer } from '../sealing'
+import type { JobDeps } from '../jobs/job'
 import { changeConfig, type Given } from './change'
 import { type Config, configErrors, maskSecrets, openConfig, sealConfig } from './config'
+import type { PluginDeps } from './enabled'
 import type { Plugin } from './plugin'
+import { announce } from './publish'
+import { reschedule } from './reschedule'
 import type { EnabledPlugin, Enabling, PluginState } from './schema'
 
-type Deps = {
-  readonly database: Database
-  readonly clock: Clock
-  readonly sealer: Sealer
-  readonly plugins: readonly Plugin[]
-}
+type Deps = JobDeps & PluginDeps
 
 const stored = {
   name: tenant_plugins.name,
@@ -89,6 +85,8 @@ export function pluginStore(deps: Deps, principal: Principal) {
       .insert(tenant_plugins)
       .values({ tenant_id, name: plugin.name, created_at, ...set })
       .onConflictDoUpdate({ target: [tenant_plugins.tenant_id, tenant_plugins.name], set })
+    const row = await rowOf(plugin)
+    await reschedule(deps, tenant_id, plugin, row.is_enabled ? configOf(row) : undefined)
   }
 
   const record = (action: string, plugin: Plugin, detail = {}) =>
@@ -138,7 +136,11 @@ export function pluginStore(deps: Deps, principal: Principal) {
         const errors = changed ? [] : configErrors(plugin, requireConfig(row), under)
         if (errors.length > 0) throw invalid(errors)
         await write(plugin, { is_enabled: true })
-        if (!row.is_enabled) await record('enabled', plugin)
+        if (!row.is_enabled) {
+          await record('enabled', plugin)
+          const told = { plugin: name, user_id: principal.user_id }
+          await announce(deps, tenant_id, 'plugin.enabled', told)
+        }
         const generated = Object.keys(changed?.generated ?? {}).length > 0 ? changed?.generated : undefined
         return { ...(await get(name)), ...(generated && { generated }) }
       })

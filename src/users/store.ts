@@ -6,7 +6,10 @@ import { type Database, isUniqueViolation } from '../database/database'
 import { tenants, users } from '../database/tables'
 import { conflict, notFound } from '../errors'
 import { type Clock, newId, parseId } from '../ids'
+import type { JobDeps } from '../jobs/job'
 import { decodeCursor, defaultLimit, idCursor, type Page, paged } from '../page'
+import type { PluginDeps } from '../plugins/enabled'
+import { announce } from '../plugins/publish'
 import type { Me, NewUser, User, UserChange, UserQuery } from './schema'
 
 const visible = {
@@ -52,7 +55,7 @@ export async function createUser(
 }
 
 /** The users of the principal's tenant. */
-export function userStore(deps: Deps, principal: Principal) {
+export function userStore(deps: JobDeps & PluginDeps, principal: Principal) {
   const { tenant_id, user_id, role } = principal
   const { database, clock } = deps
   const mine = (id: string) => and(eq(users.tenant_id, tenant_id), eq(users.id, parseId(id, 'user')))
@@ -103,6 +106,8 @@ export function userStore(deps: Deps, principal: Principal) {
       database.transaction(async () => {
         const created = await createUser(deps, tenant_id, user)
         await recordAudit(deps, principal, { action: 'user.created', subject: created.id })
+        const told = { user_id: created.id, role: created.role }
+        await announce(deps, tenant_id, 'user.created', told)
         return created
       }),
     /** Users are never deleted, because what they wrote and used stays theirs. */

@@ -30,6 +30,7 @@ describe('Configuration', () => {
       encryptionKeyPrevious: undefined,
       logLevel: 'info',
       openapi: true,
+      jobsConcurrency: 5,
       shutdownGraceMs: 10_000,
     })
   })
@@ -56,6 +57,7 @@ describe('Configuration', () => {
       ENCRYPTION_KEY_PREVIOUS: previousKey,
       LOG_LEVEL: 'debug',
       OPENAPI: 'off',
+      JOBS_CONCURRENCY: '0',
       SHUTDOWN_GRACE_MS: '1000',
     })
 
@@ -79,6 +81,7 @@ describe('Configuration', () => {
       encryptionKeyPrevious: previousKey,
       logLevel: 'debug',
       openapi: false,
+      jobsConcurrency: 0,
       shutdownGraceMs: 1_000,
     })
   })
@@ -183,6 +186,7 @@ describe('Configuration', () => {
     ['LOG_LEVEL', 'verbose', {}],
     ['LOG_LEVEL', 'INFO', {}],
     ['OPENAPI', 'false', {}],
+    ['JOBS_CONCURRENCY', '101', {}],
     ['SHUTDOWN_GRACE_MS', '600001', {}],
   ]
   test.each(bad)('refuses %s=%s, and says so in one line', (name, value, others) => {
@@ -229,6 +233,7 @@ describe('Configuration', () => {
       ENCRYPTION_KEY_PREVIOUS: canary,
       LOG_LEVEL: canary,
       OPENAPI: canary,
+      JOBS_CONCURRENCY: canary,
       SHUTDOWN_GRACE_MS: canary,
     }
 

@@ -15,6 +15,7 @@ const table = {
   'plugin:manage': ['admin'],
   'analytics:users': ['admin'],
   'audit:read': ['admin'],
+  'job:manage': ['admin'],
 } as const
 const permissions = Object.keys(table) as (keyof typeof table)[]
 

@@ -2,6 +2,7 @@ import { policyOf } from '../../../src/auth/access'
 import { may, type Permission, type Role, roles } from '../../../src/auth/policy'
 import { authorisationSweep, type Caller, type RightRequest } from '../../../src/testing'
 import { app, describe, expect, type Fixtures, test } from '../../kit'
+import { plantDeadJob } from '../dead-job'
 import { bearer, claimsOf, handmade, startSeconds } from '../token'
 
 /** A right request for each route. A new route needs its line here: the sweep fails until it has one. */
@@ -60,6 +61,12 @@ const requests: Record<string, (world: Fixtures) => RightRequest | Promise<Right
   'PATCH /api/v1/plugins/:name/config': () => ({ path: `${greeter}/config`, body: { greeting: 'Hi' }, status: 200 }),
   'DELETE /api/v1/plugins/:name/config': () => ({ path: `${greeter}/config`, status: 204 }),
   'GET /api/v1/admin/audit': () => ({ path: '/api/v1/admin/audit', status: 200 }),
+  'GET /api/v1/admin/jobs': () => ({ path: '/api/v1/admin/jobs', status: 200 }),
+  'POST /api/v1/admin/jobs/:id/retry': async (world) => ({ path: await deadJob(world), body: {}, status: 200 }),
+}
+
+async function deadJob({ tenantA }: Fixtures): Promise<string> {
+  return `/api/v1/admin/jobs/${await plantDeadJob(tenantA.id)}/retry`
 }
 
 const greeter = '/api/v1/plugins/test_greeter'
@@ -143,6 +150,8 @@ const contract: Record<string, Role | 'everybody'> = {
   'PATCH /api/v1/plugins/:name/config': 'admin',
   'DELETE /api/v1/plugins/:name/config': 'admin',
   'GET /api/v1/admin/audit': 'admin',
+  'GET /api/v1/admin/jobs': 'admin',
+  'POST /api/v1/admin/jobs/:id/retry': 'admin',
 }
 
 const leastRole = (policy: Permission | 'public' | undefined) =>

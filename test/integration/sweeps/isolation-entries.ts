@@ -6,6 +6,7 @@ export type ServiceNames = {
   conversation: string
   message: string
   user: string
+  job: string
   external_id: string
   email: string
   key: string
@@ -13,6 +14,7 @@ export type ServiceNames = {
   cursor: string
   user_cursor: string
   audit_cursor: string
+  job_cursor: string
 }
 
 /** How a route could be asked for somebody else's things, and the status that their owner gets for the first of it. */
@@ -22,6 +24,7 @@ export const conversations = '/api/v1/conversations'
 export const users = '/api/v1/admin/users'
 export const plugins = '/api/v1/plugins'
 export const audit = '/api/v1/admin/audit'
+export const jobs = '/api/v1/admin/jobs'
 export const settings = '/api/v1/admin/tenant/settings'
 const plain = (path: string): Entry => ({ owner: 200, attempts: () => [{ path }] })
 
@@ -133,6 +136,23 @@ export const entries: Record<string, Entry> = {
     ],
   },
   'DELETE /api/v1/admin/users/:id': { owner: 204, attempts: ({ user }) => [{ path: `${users}/${user}` }] },
+  'GET /api/v1/admin/jobs': {
+    owner: 200,
+    attempts: ({ job_cursor, word }) => [
+      { path: jobs },
+      { path: `${jobs}?state=dead&limit=100` },
+      { path: `${jobs}?kind=${word}` },
+      { path: `${jobs}?cursor=${job_cursor}&limit=1` },
+    ],
+  },
+  'POST /api/v1/admin/jobs/:id/retry': {
+    owner: 200,
+    attempts: ({ job, user, tenant }) => [
+      { path: `${jobs}/${job}/retry` },
+      { path: `${jobs}/${user}/retry` },
+      { path: `${jobs}/${job}/retry?tenant_id=${tenant}` },
+    ],
+  },
   'GET /api/v1/admin/tenant/settings': plain(settings),
   'PATCH /api/v1/admin/tenant/settings': {
     owner: 200,
