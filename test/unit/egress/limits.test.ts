@@ -131,6 +131,7 @@ describe('A caller', () => {
   test('that gives up before, during and after the head is heard', async () => {
     await using silent = await listening(() => {})
     await using dripping = await listening((socket) => drip(socket, 'HTTP/1.1 200 OK\r\n\r\n', 'y'))
+    const hanging = openEgress({ allow: [], resolve: () => new Promise(() => {}) })
     const [during, after] = [new AbortController(), new AbortController()]
 
     const waiting = outcome(egress.fetch(urlOf(silent), { signal: during.signal }))
@@ -139,6 +140,7 @@ describe('A caller', () => {
     after.abort()
     const results = [
       await outcome(egress.fetch(urlOf(silent), { signal: AbortSignal.abort() })),
+      await outcome(hanging.fetch('https://hooks.example.com/', { signal: AbortSignal.abort() })),
       await waiting,
       await outcome(response.text()),
     ]
@@ -147,18 +149,26 @@ describe('A caller', () => {
       kind: 'failed',
       message: `The request to 127.0.0.1:${port} was given up.`,
     })
-    expect(results).toEqual([givenUp(silent), givenUp(silent), givenUp(dripping)])
+    const early = { kind: 'failed', message: 'The request to hooks.example.com was given up.' }
+    expect(results).toEqual([givenUp(silent), early, givenUp(silent), givenUp(dripping)])
     await Promise.all([silent.left(), dripping.left()])
   })
 
   test('that wants no body cuts the connection', async () => {
-    await using peer = await listening((socket) => drip(socket, 'HTTP/1.1 202 Accepted\r\n\r\n', 'y'))
+    const { promise: cut, resolve } = Promise.withResolvers<void>()
+    const open = openEgress({
+      allow: [],
+      send: async (_address, _url, { signal }) => {
+        signal?.addEventListener('abort', () => resolve())
+        return new Response(new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1)) }))
+      },
+    })
 
-    const response = await egress.fetch(urlOf(peer))
+    const response = await open.fetch('http://8.8.8.8/')
     await response.body?.cancel()
 
-    expect(response.status).toBe(202)
-    await peer.left()
+    expect(response.status).toBe(200)
+    expect(await cut).toBeUndefined()
   })
 })
 
