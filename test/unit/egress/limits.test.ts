@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import type { Socket } from 'node:net'
-import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
+import { deflateSync, gzipSync } from 'node:zlib'
 import type { EgressRequest } from '../../../src/egress/egress'
 import { openEgress } from '../../../src/egress/open'
 import { listening, outcome } from './peers'
@@ -74,8 +74,6 @@ describe('The size of an answer', () => {
   const bombs: [string, Buffer][] = [
     ['gzip', gzipSync(zeros)],
     ['deflate', deflateSync(zeros)],
-    ['br', brotliCompressSync(zeros)],
-    ['zstd', zstdCompressSync(zeros)],
   ]
   test.each(bombs)('is counted after decompression: %s', async (encoding, bomb) => {
     const head = (bytes: number) =>
@@ -90,6 +88,26 @@ describe('The size of an answer', () => {
     expect(result).toEqual(tooLarge(peer))
     expect(bomb.length).toBeLessThan(100_000)
     await peer.left()
+  })
+
+  const text = 'small enough'.repeat(1000)
+  const compressed: [string, Buffer][] = [
+    ['gzip', gzipSync(text)],
+    ['GZIP', gzipSync(text)],
+    ['deflate', deflateSync(text)],
+  ]
+  test.each(compressed)('may be smaller on its way: %s', async (encoding, bytes) => {
+    await using peer = await listening((socket) => {
+      socket.write(
+        `HTTP/1.1 201 X\r\nx-a: y\r\ncontent-encoding: ${encoding}\r\ncontent-length: ${bytes.length}\r\n\r\n`,
+      )
+      socket.end(bytes)
+    })
+
+    const response = await egress.fetch(urlOf(peer), { limits })
+
+    expect([response.status, Object.fromEntries(response.headers)]).toEqual([201, { 'x-a': 'y' }])
+    expect(await response.text()).toBe(text)
   })
 
   test('of exactly the limit is taken, and one byte more is not', async () => {
@@ -179,7 +197,7 @@ describe('An error', () => {
     [
       'is not what it was said to be',
       'HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\nok',
-      'ZlibError',
+      'TypeError',
     ],
     ['wants another protocol', 'HTTP/1.1 101 X\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n', 'UnrequestedUpgrade'],
   ]
