@@ -76,16 +76,18 @@ describe('A name', () => {
 
 describe('A connection', () => {
   test('serves one request', async () => {
-    await using peer = await listening((socket) => socket.write(ok))
-    const dns = names({ 'a.example': [['127.0.0.1']], 'b.example': [['127.0.0.1']] })
-    const egress = openEgress({ allow: ['127.0.0.1'], resolve: dns.resolve })
+    await using peer = await listening((socket) => {
+      socket.write(ok)
+      socket.on('data', () => socket.write(ok))
+    })
+    const egress = openEgress({ allow: ['127.0.0.1'] })
+    const url = `http://127.0.0.1:${peer.port}/`
 
-    const results = [
-      await (await egress.fetch(`http://a.example:${peer.port}/`)).text(),
-      await (await egress.fetch(`http://b.example:${peer.port}/`)).text(),
-    ]
+    const results = [await (await egress.fetch(url)).text(), await (await egress.fetch(url)).text()]
 
     expect([results, peer.connections()]).toEqual([['ok', 'ok'], 2])
+    const others = [await (await fetch(url)).text(), await (await fetch(url)).text()]
+    expect([others, peer.connections()]).toEqual([['ok', 'ok'], 3])
   })
 
   test.serial('goes around the proxy of the environment', async () => {
@@ -134,6 +136,15 @@ describe('TLS', () => {
     const response = await at(cert).fetch(`https://${host}:${peer.port}/`)
 
     expect(await response.json()).toEqual({ host: `${host}:${peer.port}`, servername: host })
+  })
+
+  test('takes the certificate of an address, which it does not name', async () => {
+    const own = certificateFor('127.0.0.1')
+    await using peer = await secure(own)
+
+    const response = await at(own.cert).fetch(`https://127.0.0.1:${peer.port}/`)
+
+    expect(await response.json()).toEqual({ host: `127.0.0.1:${peer.port}`, servername: false })
   })
 
   const refusals: [string, string, string | undefined, string][] = [

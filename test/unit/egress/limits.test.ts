@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import type { Socket } from 'node:net'
-import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
+import { deflateSync, gzipSync } from 'node:zlib'
 import type { EgressRequest } from '../../../src/egress/egress'
 import { openEgress } from '../../../src/egress/open'
 import { listening, outcome } from './peers'
@@ -74,8 +74,6 @@ describe('The size of an answer', () => {
   const bombs: [string, Buffer][] = [
     ['gzip', gzipSync(zeros)],
     ['deflate', deflateSync(zeros)],
-    ['br', brotliCompressSync(zeros)],
-    ['zstd', zstdCompressSync(zeros)],
   ]
   test.each(bombs)('is counted after decompression: %s', async (encoding, bomb) => {
     const head = (bytes: number) =>
@@ -90,6 +88,26 @@ describe('The size of an answer', () => {
     expect(result).toEqual(tooLarge(peer))
     expect(bomb.length).toBeLessThan(100_000)
     await peer.left()
+  })
+
+  const text = 'small enough'.repeat(1000)
+  const compressed: [string, Buffer][] = [
+    ['gzip', gzipSync(text)],
+    ['GZIP', gzipSync(text)],
+    ['deflate', deflateSync(text)],
+  ]
+  test.each(compressed)('may be smaller on its way: %s', async (encoding, bytes) => {
+    await using peer = await listening((socket) => {
+      socket.write(
+        `HTTP/1.1 201 X\r\nx-a: y\r\ncontent-encoding: ${encoding}\r\ncontent-length: ${bytes.length}\r\n\r\n`,
+      )
+      socket.end(bytes)
+    })
+
+    const response = await egress.fetch(urlOf(peer), { limits })
+
+    expect([response.status, Object.fromEntries(response.headers)]).toEqual([201, { 'x-a': 'y' }])
+    expect(await response.text()).toBe(text)
   })
 
   test('of exactly the limit is taken, and one byte more is not', async () => {
@@ -131,6 +149,7 @@ describe('A caller', () => {
   test('that gives up before, during and after the head is heard', async () => {
     await using silent = await listening(() => {})
     await using dripping = await listening((socket) => drip(socket, 'HTTP/1.1 200 OK\r\n\r\n', 'y'))
+    const hanging = openEgress({ allow: [], resolve: () => new Promise(() => {}) })
     const [during, after] = [new AbortController(), new AbortController()]
 
     const waiting = outcome(egress.fetch(urlOf(silent), { signal: during.signal }))
@@ -139,6 +158,7 @@ describe('A caller', () => {
     after.abort()
     const results = [
       await outcome(egress.fetch(urlOf(silent), { signal: AbortSignal.abort() })),
+      await outcome(hanging.fetch('https://hooks.example.com/', { signal: AbortSignal.abort() })),
       await waiting,
       await outcome(response.text()),
     ]
@@ -147,18 +167,26 @@ describe('A caller', () => {
       kind: 'failed',
       message: `The request to 127.0.0.1:${port} was given up.`,
     })
-    expect(results).toEqual([givenUp(silent), givenUp(silent), givenUp(dripping)])
+    const early = { kind: 'failed', message: 'The request to hooks.example.com was given up.' }
+    expect(results).toEqual([givenUp(silent), early, givenUp(silent), givenUp(dripping)])
     await Promise.all([silent.left(), dripping.left()])
   })
 
   test('that wants no body cuts the connection', async () => {
-    await using peer = await listening((socket) => drip(socket, 'HTTP/1.1 202 Accepted\r\n\r\n', 'y'))
+    const { promise: cut, resolve } = Promise.withResolvers<void>()
+    const open = openEgress({
+      allow: [],
+      send: async (_address, _url, { signal }) => {
+        signal?.addEventListener('abort', () => resolve())
+        return new Response(new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1)) }))
+      },
+    })
 
-    const response = await egress.fetch(urlOf(peer))
+    const response = await open.fetch('http://8.8.8.8/')
     await response.body?.cancel()
 
-    expect(response.status).toBe(202)
-    await peer.left()
+    expect(response.status).toBe(200)
+    expect(await cut).toBeUndefined()
   })
 })
 
@@ -169,7 +197,7 @@ describe('An error', () => {
     [
       'is not what it was said to be',
       'HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\nok',
-      'ZlibError',
+      'TypeError',
     ],
     ['wants another protocol', 'HTTP/1.1 101 X\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n', 'UnrequestedUpgrade'],
   ]
