@@ -5,7 +5,8 @@ import { after, all, note, noting, stored, working } from './working'
 
 class Undone extends Error {}
 
-describe('A queued job', () => {
+// Serial: they are about the same key, and on Postgres who wants it waits for whoever took it first.
+describe.serial('A queued job', () => {
   test('is stored as it was given, due now', async ({ tenantA }) => {
     const { jobDeps } = working([])
 
@@ -101,7 +102,7 @@ describe('A queued job', () => {
   })
 })
 
-describe('The bell', () => {
+describe.serial('The bell', () => {
   const ringing = () => {
     const { jobDeps } = working([])
     let rings = 0
