@@ -43,6 +43,17 @@ export function patternMistake(source: string): string | undefined {
   return undefined
 }
 
+/**
+ * To be called between one match and the next: throws when this much time has passed. One search is linear, but there
+ * can be as many as characters, and each of `a(.*b)?` goes to the end of the text. Nothing outside can interrupt it.
+ */
+export function timeLimit(limitMs: number): () => void {
+  const end = performance.now() + limitMs
+  return () => {
+    if (performance.now() > end) throw new Error(`The patterns of the tenant take longer than ${limitMs} ms.`)
+  }
+}
+
 /** A step of RE2 costs up to one instruction per character: a{1000} is short to write and long to run. */
 const largestProgram = 500
 

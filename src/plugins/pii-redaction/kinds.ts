@@ -44,37 +44,44 @@ const callable = new RegExp(
 /** 13 to 19 digits, alone or in groups with a space or hyphen between them, that pass Luhn's check (ISO/IEC 7812-1). */
 function* card(text: string): Iterable<Place> {
   for (const { 0: run, index } of text.matchAll(/\d(?:[ -]?\d){12,}/g)) {
-    if (/[\d.,][.,]$|[A-Za-z]$/.test(text.slice(Math.max(0, index - 2), index))) continue
-    const groups = [...run.matchAll(/\d+/g)]
-    for (let first = 0; first < groups.length; first++) {
-      const last = cardFrom(groups, first)
-      const [head, tail] = [groups[first], groups[last ?? -1]]
-      if (last === undefined || !head || !tail) continue
-      yield [index + head.index, index + tail.index + tail[0].length]
-      first = last
+    const partOfWord = /[\d.,][.,]$|[A-Za-z]$/.test(text.slice(Math.max(0, index - 2), index))
+    let start = partOfWord ? nextGroup(run, 0) : 0
+    while (start < run.length) {
+      const end = cardEnd(run, start)
+      if (end) yield [index + start, index + end]
+      start = end ? end + 1 : nextGroup(run, start)
     }
   }
 }
 
-/** The last of the most groups that are a card number together. */
-function cardFrom(groups: readonly RegExpExecArray[], first: number): number | undefined {
-  let digits = ''
-  let found: number | undefined
-  for (let last = first; last < groups.length; last++) {
-    digits += groups[last]?.[0]
-    if (digits.length > 19) break
-    if (digits.length >= 13 && luhn(digits)) found = last
-  }
-  return found
+function nextGroup(run: string, start: number): number {
+  let next = start
+  while (isDigit(run, next)) next++
+  return next + 1
 }
 
-function luhn(digits: string): boolean {
-  let sum = 0
-  for (let place = 1; place <= digits.length; place++) {
-    const digit = Number(digits[digits.length - place])
-    sum += place % 2 ? digit : digit > 4 ? digit * 2 - 9 : digit * 2
+/** Where the most groups end that are a card number together, beginning with the one at `start`; 0 if none are. */
+function cardEnd(run: string, start: number): number {
+  if (run[start] === '0') return 0
+  const sums: [number, number] = [0, 0] // with the odd places doubled, and with the even ones
+  let end = 0
+  let count = 0
+  for (let place = start; place < run.length && count < 19; place++) {
+    if (!isDigit(run, place)) continue
+    const digit = run.charCodeAt(place) - 48
+    const doubled = digit > 4 ? digit * 2 - 9 : digit * 2
+    sums[0] += count % 2 ? doubled : digit
+    sums[1] += count % 2 ? digit : doubled
+    count++
+    const last = (count - 1) % 2 ? sums[1] : sums[0] // in which the last digit is not doubled
+    if (count >= 13 && last % 10 === 0 && !isDigit(run, place + 1)) end = place + 1
   }
-  return digits[0] !== '0' && sum % 10 === 0
+  return end
+}
+
+function isDigit(text: string, place: number): boolean {
+  const code = text.charCodeAt(place)
+  return code >= 48 && code <= 57
 }
 
 /** As many letters and digits as the country writes, with at most a space or hyphen between two, and the right check digits. */

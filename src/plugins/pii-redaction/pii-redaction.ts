@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import type { Prompt } from '../../providers/provider'
 import { oneOf, shape } from '../../schema'
-import { compilePattern, mostPatterns, oncePerConfig, PatternSource, patternMistake } from '../patterns'
+import { compilePattern, mostPatterns, oncePerConfig, PatternSource, patternMistake, timeLimit } from '../patterns'
 import { plugin } from '../plugin'
 import { findKind, type Kind, kinds, type Place } from './kinds'
 import { type Placeholders, placeholders } from './placeholders'
@@ -59,9 +59,10 @@ function check({ kinds: wanted, patterns = [] }: Config): { path: string; messag
 
 function redact(messages: readonly Prompt[], config: Config) {
   const find = finder(config)
+  const inTime = timeLimit(100)
   const stands = placeholders(config.restore ? messages.map(({ content }) => content) : [])
   const changed = messages.map((message) => {
-    const content = replaced(message.content, find(message.content), stands)
+    const content = replaced(message.content, find(message.content, inTime), stands)
     return content === message.content ? message : { ...message, content }
   })
   if (!stands.used) return undefined
@@ -76,13 +77,20 @@ const finder = oncePerConfig((config: Config) => {
     label: name.toUpperCase(),
     ...compilePattern(pattern),
   }))
-  return (text: string): Find[] => {
+  return (text: string, inTime: () => void): Find[] => {
     const { text: read, original } = plain(text)
-    const known = wanted.flatMap((kind) =>
-      Array.from(findKind[kind](read), (place) => ({ place: original(...place), label: kind.toUpperCase() })),
-    )
+    const finds: Find[] = []
+    for (const kind of wanted)
+      for (const place of findKind[kind](read)) finds.push({ place: original(...place), label: kind.toUpperCase() })
     // As the tenant wrote them, on the text as it was written.
-    return known.concat(own.flatMap(({ label, find }) => Array.from(find(text), (place) => ({ place, label }))))
+    for (const { label, find } of own) {
+      for (const place of find(text)) {
+        finds.push({ place, label })
+        inTime()
+      }
+      inTime()
+    }
+    return finds
   }
 })
 

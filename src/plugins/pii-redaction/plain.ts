@@ -11,27 +11,55 @@ export type Plain = {
  */
 export function plain(text: string): Plain {
   if (!foreign.test(text)) return { text, original: (start, end) => [start, end] }
-  let written = ''
-  const starts: number[] = []
-  const ends: number[] = []
-  let index = 0
-  for (const char of text) {
+  const shifts: Shift[] = []
+  let by = 0
+  const written = text.replace(everyForeign, (char, index: number) => {
     const folded = fold(char)
-    for (let unit = 0; unit < folded.length; unit++) {
-      starts.push(index + (folded.length > 1 ? unit : 0))
-      ends.push(index + (folded.length > 1 ? unit + 1 : char.length))
+    if (folded.length < char.length) {
+      by += char.length - folded.length
+      shifts.push({ from: index + char.length - by, by })
     }
-    written += folded
-    index += char.length
+    return folded
+  })
+  return {
+    text: written,
+    original(start, end) {
+      const last = end - 1 + shiftAt(shifts, end - 1)
+      return [start + shiftAt(shifts, start), last + ((text.codePointAt(last) ?? 0) > 0xffff ? 2 : 1)]
+    },
   }
-  return { text: written, original: (start, end) => [starts[start] ?? 0, ends[end - 1] ?? 0] }
+}
+
+/** What stands at `from` and later stood so much further behind. */
+type Shift = { from: number; by: number }
+
+function shiftAt(shifts: readonly Shift[], place: number): number {
+  let low = 0
+  let high = shifts.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((shifts[middle]?.from ?? 0) <= place) low = middle + 1
+    else high = middle
+  }
+  return shifts[low - 1]?.by ?? 0
 }
 
 const foreign = /(?![\0-\x7f])[\p{Nd}\p{Zs}\p{Pd}\p{Cf}\uff01-\uff5e]/u
+const everyForeign = new RegExp(foreign, 'gu')
+
+/** What is folded stays known: there are no more than some thousand such characters. */
+const folds = new Map<string, string>()
 
 function fold(char: string): string {
+  const known = folds.get(char)
+  if (known !== undefined) return known
+  const folded = folding(char)
+  folds.set(char, folded)
+  return folded
+}
+
+function folding(char: string): string {
   const code = char.codePointAt(0) ?? 0
-  if (code < 0x80 || !foreign.test(char)) return char
   if (digit.test(char)) return String(digitValue(code))
   if (code >= 0xff01 && code <= 0xff5e) return String.fromCharCode(code - 0xfee0)
   if (/\p{Zs}/u.test(char)) return ' '

@@ -9,7 +9,7 @@ const prepare = present(piiRedaction.chat?.prepare)
 const user = (content: string): Prompt => ({ role: 'user', content })
 
 /** What the provider is sent in place of one message of a user. */
-async function sent(content: string, config: object = {}): Promise<string | undefined> {
+async function sent(content: string, config: Record<string, unknown> = {}): Promise<string | undefined> {
   const prepared = await prepare.run([user(content)], contextOf(config))
   return prepared ? prepared.messages[0]?.content : content
 }
@@ -30,6 +30,10 @@ describe('an e-mail address', () => {
     ['请写信到ada@example.com。谢谢', '请写信到[EMAIL_1]。谢谢'],
     ['ada＠example．com', '[EMAIL_1]'],
     ['ada@exam\u00adple.com!', '[EMAIL_1]!'],
+    [
+      '\u200bx\u200b ada@exam\u200bple.com\u200b\u200b! 😀 𝟏 bob@example.com😀',
+      '\u200bx\u200b [EMAIL_1]\u200b\u200b! 😀 𝟏 [EMAIL_2]😀',
+    ],
     ['ada@example.com ada@example.com eve@example.com', '[EMAIL_1] [EMAIL_1] [EMAIL_2]'],
   ])('is replaced in %s', async (text, expected) => {
     const redacted = await sent(text)
@@ -106,6 +110,8 @@ describe('a card number', () => {
     ['card:4111 1111 1111 1111, 12/27', 'card:[CARD_1], 12/27'],
     ['4111 1111 1111 1111 123', '[CARD_1] 123'],
     ['2 4111 1111 1111 1111', '2 [CARD_1]'],
+    ['v2 4111 1111 1111 1111', 'v2 [CARD_1]'],
+    ['0.50 4111 1111 1111 1111', '0.50 [CARD_1]'],
     ['4111 1111 1111 1111 5500 0000 0000 0004', '[CARD_1] [CARD_2]'],
     ['٤١١١ ١١١١ ١١١١ ١١١١', '[CARD_1]'],
     ['卡号4111111111111111。', '卡号[CARD_1]。'],
@@ -183,6 +189,49 @@ describe('a pattern of the tenant', () => {
     const redacted = await sent(text, { patterns: [{ name: 'own', pattern }] })
 
     expect(redacted).toBe(expected)
+  })
+})
+
+describe('what strangers write', () => {
+  test('does not keep a pattern busy: the request fails, so that nothing leaves', async () => {
+    const config = { patterns: [{ name: 'own', pattern: 'a(.*b)?' }] }
+
+    const few = await sent('aaa', config)
+    const many = await sent('a'.repeat(32_000), config).catch(String) // minutes, if it were let
+
+    expect(few).toBe('[OWN_1][OWN_1][OWN_1]')
+    expect(many).toBe('Error: The patterns of the tenant take longer than 100 ms.')
+  })
+
+  // What backtracks takes minutes for these, so that this ends within its time is the check.
+  test.each(
+    [
+      'a',
+      '0',
+      '1 ',
+      '0-',
+      '@',
+      'a@',
+      '@a.',
+      'a@b.co ',
+      '(0',
+      '+1',
+      '1. ',
+      'DE89',
+      'AA11 ',
+      '٤',
+      '\u200b1',
+      '[EMAIL_1]',
+      '%40',
+    ].flatMap((shape) =>
+      ['', '@', '+1', 'a@', '['].map((head) => [JSON.stringify(head + shape), head, shape] as const),
+    ),
+  )('is read in one go: 100 KB of %s', async (_, head, shape) => {
+    const text = head + shape.repeat(100_000 / shape.length)
+
+    const redacted = await sent(`${text} ada@example.com`, { restore: true })
+
+    expect(redacted).toMatch(/ \[EMAIL_\d+\]$/)
   })
 })
 
@@ -283,7 +332,7 @@ describe('the messages of a request', () => {
 
 describe('a reply', () => {
   /** What the caller reads of these pieces, and what was held back at most, in characters. */
-  async function read(texts: string[], pieces: string[], config: object = {}) {
+  async function read(texts: string[], pieces: string[], config: Record<string, unknown> = {}) {
     const prepared = await prepare.run(texts.map(user), contextOf({ restore: true, ...config }))
     const rewrite = present(prepared?.rewrite)
     const outputs = pieces.map((piece) => rewrite.next(piece))
