@@ -22,12 +22,11 @@ export function wordFinder(entries: readonly string[]): (text: string) => number
   return (text) => {
     const found = new Set<number>()
     const words = wordsOf(text)
-    for (const start of words.keys()) {
-      let step: Step | undefined = root
-      for (let place = start; step; place++) {
+    for (let start = 0; start < words.length; start++) {
+      let step = root.next.get(words[start] ?? '')
+      for (let place = start + 1; step; place++) {
         if (step.entry !== undefined) found.add(step.entry)
-        const word: string | undefined = words[place]
-        step = word === undefined ? undefined : step.next.get(word)
+        step = step.next.get(words[place] ?? '') // no entry holds an empty word
       }
     }
     return [...found].sort((a, b) => a - b)
