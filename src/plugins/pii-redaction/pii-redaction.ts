@@ -59,7 +59,7 @@ function check({ kinds: wanted, patterns = [] }: Config): { path: string; messag
 
 function redact(messages: readonly Prompt[], config: Config) {
   const find = finder(config)
-  const inTime = timeLimit(100)
+  const inTime = timeLimit(250)
   const stands = placeholders(config.restore ? messages.map(({ content }) => content) : [])
   const changed = messages.map((message) => {
     const content = replaced(message.content, find(message.content, inTime), stands)
@@ -77,18 +77,18 @@ const finder = oncePerConfig((config: Config) => {
     label: name.toUpperCase(),
     ...compilePattern(pattern),
   }))
-  return (text: string, inTime: () => void): Find[] => {
+  return (text: string, inTime: (ahead: number) => void): Find[] => {
     const { text: read, original } = plain(text)
     const finds: Find[] = []
     for (const kind of wanted)
       for (const place of findKind[kind](read)) finds.push({ place: original(...place), label: kind.toUpperCase() })
     // As the tenant wrote them, on the text as it was written.
     for (const { label, find } of own) {
+      inTime(text.length)
       for (const place of find(text)) {
         finds.push({ place, label })
-        inTime()
+        inTime(text.length - place[1])
       }
-      inTime()
     }
     return finds
   }
