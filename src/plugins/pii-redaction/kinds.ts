@@ -22,8 +22,8 @@ const address =
 
 /**
  * In this order: international, 8 to 15 digits after + or 00; North American, 3-3-4 with something between the three;
- * national with a leading 0, 9 to 12 digits. Between digits may stand one of space . / - (the last two also between spaces) and parentheses. A number
- * that says in no way that one may call it (ten bare digits) is left, as are a date and a decimal fraction.
+ * national with a leading 0, 9 to 12 digits. Between two digits may stand a space, . / - and parentheses. A number that
+ * says in no way that one may call it (ten bare digits) is left, as are dates, decimal fractions and ids.
  */
 function* phone(text: string): Iterable<Place> {
   for (const match of text.matchAll(callable)) yield [match.index, match.index + match[0].length]
@@ -35,7 +35,7 @@ const callable = new RegExp(
     [
       String.raw`(?:\+|00)[1-9](?:${between}\d){7,15}(?!\d)`,
       String.raw`(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[ .-])[2-9]\d\d[ .-]\d{4}(?!-?\d)`,
-      String.raw`(?!\d\d([-./ ])\d\d\1\d{4}(?!\d))\(?0[1-9](?:${between}\d){7,10}(?!\d)`,
+      String.raw`(?!\d\d([-./ ])\d\d\1\d{4}(?!\d))\(?0[1-9](?:${between}\d){7,10}(?!-?\d|[A-Za-z])`,
     ].join('|') +
     ')',
   'g',

@@ -88,6 +88,9 @@ describe('a phone number', () => {
     '192.168.100.200',
     '5+12345678',
     '0196f4a2-0000-7000-8000-00000000000a',
+    '01960000-0000-7000-8000-000000000001',
+    'cafe-0123-4567-89a1-0123456789ab',
+    '0123456789abcdef',
     'version 10.20.300.4000',
     '1,234,567,890',
     '10 000 000',
@@ -420,7 +423,53 @@ describe('a reply', () => {
           expect(shown).toBe(restored(given.slice(0, given.length - open.length)))
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
+    )
+  })
+
+  test('that says what the model was sent reads like what was written, whatever that is', async () => {
+    const parts = ['ada@example.com', '+49 30 1234567', '4111 1111 1111 1111', 'DE89370400440532013000', '[EMAIL_1]']
+    const more = [
+      '[PHONE_2]',
+      '[',
+      ']',
+      '_1',
+      '-',
+      ' ',
+      '+',
+      '0',
+      '1',
+      '😀',
+      '\u200b',
+      '٤',
+      '𝟏',
+      '$&',
+      '[OWN_1]',
+      'EMP-1',
+    ]
+    const text = fc.oneof(
+      {
+        arbitrary: fc.array(fc.constantFrom(...parts, ...more), { maxLength: 15 }).map((chosen) => chosen.join('')),
+        weight: 4,
+      },
+      { arbitrary: fc.string({ unit: 'binary', maxLength: 50 }), weight: 1 },
+    )
+    const config = { restore: true, patterns: [{ name: 'own', pattern: 'EMP-\\d+' }] }
+
+    await fc.assert(
+      fc.asyncProperty(fc.array(text, { minLength: 1, maxLength: 3 }), fc.nat(), async (texts, place) => {
+        const prepared = await prepare.run([...texts, 'ada@example.com'].map(user), contextOf(config))
+        const sent = present(prepared).messages.map(({ content }) => content)
+        const rewrite = present(prepared?.rewrite)
+        const reply = sent.join('\n')
+        const cut = place % (reply.length + 1)
+
+        const said = rewrite.next(reply.slice(0, cut)) + rewrite.next(reply.slice(cut)) + rewrite.rest()
+
+        expect(said).toBe([...texts, 'ada@example.com'].join('\n'))
+        expect(sent.at(-1)).toMatch(/^\[EMAIL_\d\]$/)
+      }),
+      { numRuns: 200 },
     )
   })
 
