@@ -1,0 +1,20 @@
+import { noEgress } from '../../../src/egress/egress'
+import { systemClock } from '../../../src/ids'
+import { noFiles, type PluginContext } from '../../../src/plugins/plugin'
+
+/** What a plugin is given in a tenant that uses nothing and has no way out. */
+export const contextOf = <Config>(config: Config): PluginContext<Config> => ({
+  tenant_id: '01960000-0000-7000-8000-00000000000a',
+  config,
+  clock: systemClock,
+  egress: noEgress,
+  files: noFiles,
+  usage: { daily: async () => [] },
+  signal: new AbortController().signal,
+})
+
+/** What a plugin must have for the test to mean anything. */
+export function present<T>(part: T | undefined): T {
+  if (part === undefined) throw new Error('The plugin does not have this part.')
+  return part
+}
