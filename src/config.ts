@@ -30,6 +30,8 @@ export type Config = {
   readonly encryptionKey: string | undefined
   /** Opens what was sealed before the key was changed. */
   readonly encryptionKeyPrevious: string | undefined
+  /** Where plugins write files, a folder for each tenant. Undefined: nowhere. */
+  readonly exportDir: string | undefined
   readonly logLevel: LogLevel
   readonly openapi: boolean
   /** How long running requests may take after SIGTERM before they are cut. */
@@ -107,6 +109,7 @@ export function readConfig(env: Environment): Config {
     corsOrigins: reader.origins('CORS_ORIGINS'),
     egressAllow: reader.destinations('EGRESS_ALLOW'),
     ...reader.encryptionKeys(),
+    exportDir: reader.text('EXPORT_DIR'),
     logLevel: reader.choice('LOG_LEVEL', logLevels, 'info'),
     openapi: reader.choice('OPENAPI', ['on', 'off'], 'on') === 'on',
     shutdownGraceMs: reader.integer('SHUTDOWN_GRACE_MS', 10_000, { least: 0, most: 600_000 }),

@@ -11,8 +11,8 @@ import { openEgress } from './egress/open'
 import { systemClock } from './ids'
 import { JobBell } from './jobs/job'
 import { Lifetime } from './lifetime'
+import { openFiles } from './plugins/files'
 import { requireKeys } from './plugins/keys'
-import { noFiles } from './plugins/plugin'
 import { plugins } from './plugins/registry'
 import { echoProvider } from './providers/echo'
 import type { Provider } from './providers/provider'
@@ -57,7 +57,7 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     plugins,
     egress,
     sealer,
-    files: () => noFiles,
+    files: openFiles(config.exportDir),
     jobBell: new JobBell(),
     limits: {
       provider: {

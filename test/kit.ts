@@ -8,7 +8,7 @@ import type { Deps } from '../src/deps'
 import { openEgress } from '../src/egress/open'
 import { JobBell } from '../src/jobs/job'
 import { Lifetime } from '../src/lifetime'
-import { noFiles } from '../src/plugins/plugin'
+import { openFiles } from '../src/plugins/files'
 import { plugins } from '../src/plugins/registry'
 import type { ProviderRequest } from '../src/providers/provider'
 import { buildSealer } from '../src/sealing'
@@ -67,7 +67,7 @@ export const deps: Deps = {
   plugins: [...plugins, ...testPlugins],
   egress,
   sealer: buildSealer({ current: encryptionKey, previous: undefined }),
-  files: () => noFiles,
+  files: openFiles(undefined),
   jobBell: new JobBell(),
   limits: {
     provider: { totalMs: 2000, firstByteMs: 1000, idleMs: 1000, retryMs: 1, longestReply: 100_000 },

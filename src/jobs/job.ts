@@ -27,6 +27,18 @@ export class HopelessJob extends Error {
   override readonly name = 'HopelessJob'
 }
 
+/** Says when trying again makes sense, where the other side told: at least this long from now, and at most a day. */
+export class RetryAfter extends Error {
+  override readonly name = 'RetryAfter'
+
+  constructor(
+    message: string,
+    readonly seconds: number,
+  ) {
+    super(message)
+  }
+}
+
 export type NewJob = {
   kind: string
   /** Ids and names, never a secret: it is stored as it is. */
