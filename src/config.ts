@@ -30,6 +30,8 @@ export type Config = {
   readonly encryptionKey: string | undefined
   /** Opens what was sealed before the key was changed. */
   readonly encryptionKeyPrevious: string | undefined
+  /** Where plugins write files, a folder for each tenant. Undefined: nowhere. */
+  readonly exportDir: string | undefined
   readonly logLevel: LogLevel
   readonly openapi: boolean
   /** How many jobs this process runs at the same time; 0 leaves them to others. */
@@ -109,6 +111,7 @@ export function readConfig(env: Environment): Config {
     corsOrigins: reader.origins('CORS_ORIGINS'),
     egressAllow: reader.destinations('EGRESS_ALLOW'),
     ...reader.encryptionKeys(),
+    exportDir: reader.text('EXPORT_DIR'),
     logLevel: reader.choice('LOG_LEVEL', logLevels, 'info'),
     openapi: reader.choice('OPENAPI', ['on', 'off'], 'on') === 'on',
     jobsConcurrency: reader.integer('JOBS_CONCURRENCY', 5, { least: 0, most: 100 }),

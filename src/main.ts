@@ -14,8 +14,8 @@ import { JobBell } from './jobs/job'
 import { everyTenant, jobKinds } from './jobs/kinds'
 import { JobWorker } from './jobs/worker'
 import { Lifetime } from './lifetime'
+import { openFiles } from './plugins/files'
 import { requireKeys } from './plugins/keys'
-import { noFiles } from './plugins/plugin'
 import { plugins } from './plugins/registry'
 import { echoProvider } from './providers/echo'
 import type { Provider } from './providers/provider'
@@ -60,7 +60,7 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     plugins,
     egress,
     sealer,
-    files: () => noFiles,
+    files: openFiles(config.exportDir),
     jobBell: new JobBell(),
     limits: {
       provider: {

@@ -10,7 +10,7 @@ import { JobBell } from '../src/jobs/job'
 import { jobKinds } from '../src/jobs/kinds'
 import { JobWorker } from '../src/jobs/worker'
 import { Lifetime } from '../src/lifetime'
-import { noFiles } from '../src/plugins/plugin'
+import { openFiles } from '../src/plugins/files'
 import { plugins } from '../src/plugins/registry'
 import type { ProviderRequest } from '../src/providers/provider'
 import { buildSealer } from '../src/sealing'
@@ -69,7 +69,7 @@ export const deps: Deps = {
   plugins: [...plugins, ...testPlugins],
   egress,
   sealer: buildSealer({ current: encryptionKey, previous: undefined }),
-  files: () => noFiles,
+  files: openFiles(undefined),
   jobBell: new JobBell(),
   limits: {
     provider: { totalMs: 2000, firstByteMs: 1000, idleMs: 1000, retryMs: 1, longestReply: 100_000 },

@@ -9,7 +9,7 @@ import { openEgress } from '../../src/egress/open'
 import { newId, systemClock } from '../../src/ids'
 import { JobBell } from '../../src/jobs/job'
 import { Lifetime } from '../../src/lifetime'
-import { noFiles } from '../../src/plugins/plugin'
+import { openFiles } from '../../src/plugins/files'
 import { plugins } from '../../src/plugins/registry'
 import { echoProvider } from '../../src/providers/echo'
 import { buildSealer } from '../../src/sealing'
@@ -39,7 +39,7 @@ export async function openSized(url: string, messages: number) {
     plugins,
     egress,
     sealer: buildSealer({ current: undefined, previous: undefined }),
-    files: () => noFiles,
+    files: openFiles(undefined),
     jobBell: new JobBell(),
     limits: {
       provider: { totalMs: 1000, firstByteMs: 1000, idleMs: 1000, retryMs: 1, longestReply: 1000 },

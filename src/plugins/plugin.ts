@@ -153,10 +153,3 @@ const addressMark = 'x-address'
 
 export const isSecret = (schema: TSchema): boolean => schema[secretMark] === true
 export const isAddress = (schema: TSchema): boolean => schema[addressMark] === true
-
-/** TO BE REPLACED by the work on files. */
-export const noFiles: TenantFiles = {
-  write: async () => {
-    throw new Error('There is no folder yet.')
-  },
-}

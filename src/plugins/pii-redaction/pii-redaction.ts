@@ -60,14 +60,21 @@ function check({ kinds: wanted, patterns = [] }: Config): { path: string; messag
 function redact(messages: readonly Prompt[], config: Config) {
   const find = finder(config)
   const inTime = timeLimit(250)
-  const stands = placeholders(config.restore ? messages.map(({ content }) => content) : [])
-  const changed = messages.map((message) => {
-    const content = replaced(message.content, find(message.content, inTime), stands)
-    return content === message.content ? message : { ...message, content }
+  const stands = placeholders(config.restore ? messages.flatMap(textsOf) : [])
+  const redacted = (text: string) => replaced(text, find(text, inTime), stands)
+  const changed = messages.map((message): Prompt => {
+    if (message.role !== 'assistant' || !message.tool_calls) return { ...message, content: redacted(message.content) }
+    const tool_calls = message.tool_calls.map((call) => ({ ...call, arguments: redacted(call.arguments) }))
+    return { ...message, content: redacted(message.content), tool_calls }
   })
   if (!stands.used) return undefined
   return config.restore ? { messages: changed, rewrite: stands.rewriter() } : { messages: changed }
 }
+
+const textsOf = (message: Prompt): string[] =>
+  message.role === 'assistant'
+    ? [message.content, ...(message.tool_calls ?? []).map((call) => call.arguments)]
+    : [message.content]
 
 type Find = { place: Place; label: string }
 

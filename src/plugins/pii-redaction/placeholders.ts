@@ -1,4 +1,4 @@
-import type { PieceRewriter } from '../plugin'
+import type { PieceRewriter } from '../../text'
 
 /** Stands for values in the texts of one request: the same value has the same placeholder, `[EMAIL_1]`. */
 export type Placeholders = {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { tenant_plugins } from '../../../src/database/tables'
+import { JobBell } from '../../../src/jobs/job'
 import { recordFailure } from '../../../src/plugins/failures'
 import { requireKeys, rotateKeys } from '../../../src/plugins/keys'
 import { pluginStore } from '../../../src/plugins/store'
@@ -18,7 +19,8 @@ const after = buildSealer({ current: keyOf(2), previous: undefined })
 /** A tenant on a database with real commits, and on Postgres with many connections. */
 async function world(sealer = before) {
   const own = await ownDatabase()
-  const deps = { database: own.database, clock, sealer, plugins: testPlugins }
+  const reporter = { info() {}, warn() {}, unexpected() {} }
+  const deps = { database: own.database, clock, sealer, plugins: testPlugins, jobBell: new JobBell(), reporter }
   const tenant_id = await createTenant(deps, { slug: 'acme', name: 'Acme' })
   const user = await createUser(deps, tenant_id, { external_id: 'ada', email: 'ada@acme.example', role: 'admin' })
   const principal = { tenant_id, user_id: user.id, role: 'admin' } as const
