@@ -25,10 +25,10 @@ export async function attempt(deps: AttemptDeps, kind: JobKind, job: LeasedJob):
   const { clock, reporter, leases } = deps
   const report = (message: string, error?: string) =>
     reporter.warn(message, { kind: job.kind, job: job.id, tenant: job.tenant_id, attempt: job.attempts, error })
-  const end = async (change: Parameters<LeaseTable['change']>[1]): Promise<void> => {
-    if (await leases.change(job, change, clock.now())) return
-    report('A job had been given to another worker before it ended here.')
+  const written = async (change: Promise<boolean>): Promise<void> => {
+    if (!(await change)) report('A job had been given to another worker before it ended here.')
   }
+  const end = (change: Parameters<LeaseTable['change']>[1]) => written(leases.change(job, change, clock.now()))
 
   const refusal = refusalOf(kind, job)
   if (refusal !== undefined) {
@@ -37,7 +37,7 @@ export async function attempt(deps: AttemptDeps, kind: JobKind, job: LeasedJob):
   }
 
   const ended = await run(deps, kind, job)
-  if (ended === 'done') return end({ state: 'done', last_error: null })
+  if (ended === 'done') return written(leases.finish(job, clock.now()))
   if (ended === 'lost') return report('A job was given to another worker while it ran here.')
   // It is not the job's fault, so the attempt does not count.
   if (ended === 'ending') return end({ state: 'queued', due_at: clock.now(), attempts: job.attempts - 1 })

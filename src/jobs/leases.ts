@@ -15,9 +15,9 @@ export type LeasedJob = Lease & {
   readonly tenant_is_active: boolean | null
 }
 
-/** How a job ended for whoever had it, or until when it goes on. */
+/** How a job ended that was not finished, or until when it goes on. */
 type Change = {
-  state: 'running' | 'queued' | 'done' | 'dead'
+  state: 'running' | 'queued' | 'dead'
   due_at?: Date
   attempts?: number
   last_error?: string | null
@@ -60,6 +60,19 @@ export function leaseTable(database: Database, kinds: readonly string[]) {
       tenant_is_active: isActive,
     })
     .prepare('job_claim')
+  const finish = database
+    .update(jobs)
+    .set({ state: 'done', lease_id: null, last_error: null, updated_at: now })
+    .where(
+      and(
+        eq(jobs.tenant_id, sql.placeholder('tenant_id')),
+        eq(jobs.id, sql.placeholder('id')),
+        eq(jobs.lease_id, sql.placeholder('lease_id')),
+        eq(jobs.state, 'running'),
+      ),
+    )
+    .returning({ id: jobs.id })
+    .prepare('job_finish')
 
   return {
     /**
@@ -72,7 +85,12 @@ export function leaseTable(database: Database, kinds: readonly string[]) {
       return job
     },
 
-    /** False, and nothing is changed, where the lease is somebody else's by now. */
+    /** The job is done. False, and nothing is changed, where the lease is somebody else's by now. */
+    async finish({ tenant_id, id, lease_id }: Lease, now: Date): Promise<boolean> {
+      return (await finish.execute({ tenant_id, id, lease_id, now })).length > 0
+    },
+
+    /** Any other end, or that it goes on. False as with `finish`. */
     async change({ tenant_id, id, lease_id }: Lease, { state, ...change }: Change, now: Date): Promise<boolean> {
       const changed = await database
         .update(jobs)

@@ -99,15 +99,15 @@ describe('A lease', () => {
   })
 
   test('is another one at each claim', async ({ tenantA, clock }) => {
-    const { claim, change } = leaseTable(database, ['note'])
+    const { claim, finish } = leaseTable(database, ['note'])
     await enqueue(working([]).jobDeps, tenantA.id, note('twice'))
     const first = await claim(clock.now(), after(60, clock.now()))
     clock.advance({ seconds: 60 })
     const second = await claim(clock.now(), after(60, clock.now()))
     if (!first || !second) throw new Error('Nothing was due.')
 
-    const byFirst = await change(first, { state: 'done' }, clock.now())
-    const bySecond = await change(second, { state: 'done' }, clock.now())
+    const byFirst = await finish(first, clock.now())
+    const bySecond = await finish(second, clock.now())
 
     expect([first.attempts, second.attempts]).toEqual([1, 2])
     expect([byFirst, bySecond]).toEqual([false, true])
