@@ -23,7 +23,7 @@ export async function recordAudit(
 /** In which fields two values differ, for `detail`. */
 export const changedFields = (before: Record<string, unknown>, after: Record<string, unknown>): string[] =>
   [...new Set([...Object.keys(before), ...Object.keys(after)])]
-    .filter((name) => name !== 'updated_at' && !Bun.deepEquals(before[name], after[name], true))
+    .filter((name) => !Bun.deepEquals(before[name], after[name], true))
     .sort()
 
 const visible = {

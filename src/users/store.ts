@@ -82,7 +82,7 @@ export function userStore(deps: JobDeps & PluginDeps, principal: Principal) {
         .where(mine(id))
         .returning(visible)
       if (!updated) throw notFound('user')
-      const fields = changedFields(before, updated)
+      const fields = changedFields(before, { ...updated, updated_at: before.updated_at })
       if (fields.length > 0) await recordAudit(deps, principal, { action, subject: updated.id, detail: { fields } })
       return updated
     })

@@ -1,10 +1,11 @@
 import { Type } from '@sinclair/typebox'
+import { buildApp } from '../../src/app'
 import { recordFailure } from '../../src/plugins/failures'
 import { plugin } from '../../src/plugins/plugin'
 import { plugins } from '../../src/plugins/registry'
 import { shape } from '../../src/schema'
 import type { Client } from '../../src/testing'
-import { deps, describe, expect, startsAt, test } from '../kit'
+import { deps, describe, expect, startsAt, test, tokenOf } from '../kit'
 import { courier, greeter } from '../plugins'
 import { speaking } from '../speaking'
 
@@ -95,6 +96,23 @@ describe('POST /api/v1/plugins/:name/enable', () => {
     expect(without).toMatchObject({ status: 200, body: { name: 'test_greeter', enabled: true, configured: true } })
     expect(empty).toMatchObject({ status: 200, body: without.body })
     expect((await adminA.get(`${path}/test_greeter`)).body).toEqual(without.body)
+  })
+
+  test.each<[string, Record<string, string>]>([
+    ['without a type', {}],
+    ['of JSON', { 'content-type': 'application/json' }],
+  ])('takes an empty body over a socket, %s', async (_, headers, { adminA, serve, users }) => {
+    const { url } = await serve()
+    const authorization = `Bearer ${await tokenOf(users.adminA)}`
+
+    const response = await fetch(`${url}${path}/test_greeter/enable`, {
+      method: 'POST',
+      headers: { ...headers, authorization },
+      body: '',
+    })
+
+    expect(response.status).toBe(200)
+    expect(await stateOf(adminA, 'test_greeter')).toEqual({ enabled: true, configured: true })
   })
 
   test('stores the config that comes with it, in place of the one before', async ({ adminA }) => {
@@ -224,6 +242,15 @@ describe('The plugins of a tenant', () => {
     expect(again).toMatchObject({ status: 422, body: { errors: [{ path: '/config/greeting' }] } })
     expect(await newer.put(`${path}/test_greeter/config`, { greeting: 7 })).toMatchObject({ status: 200 })
     expect(await stateOf(newer, 'test_greeter')).toEqual({ enabled: true, configured: true })
+  })
+})
+
+describe('A registry with two plugins of one name', () => {
+  test('stops the app from being built', () => {
+    const building = () => buildApp({ ...deps, plugins: [greeter, courier, greeter] })
+
+    expect(building).toThrow(new Error('There is more than one plugin "test_greeter".'))
+    expect(() => buildApp({ ...deps, plugins: [greeter, courier] })).not.toThrow()
   })
 })
 
