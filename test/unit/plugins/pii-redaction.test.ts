@@ -456,7 +456,7 @@ describe('a reply', () => {
         arbitrary: fc.array(fc.constantFrom(...parts, ...more), { maxLength: 15 }).map((chosen) => chosen.join('')),
         weight: 4,
       },
-      { arbitrary: fc.string({ unit: 'binary', maxLength: 50 }), weight: 1 },
+      { arbitrary: fc.uint16Array({ maxLength: 50 }).map((codes) => String.fromCharCode(...codes)), weight: 1 },
     )
     const config = { restore: true, patterns: [{ name: 'own', pattern: 'EMP-\\d+' }] }
 
