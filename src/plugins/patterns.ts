@@ -32,13 +32,16 @@ export function compilePattern(source: string): Pattern {
 
 /** What is wrong with a pattern, in words that do not repeat it. */
 export function patternMistake(source: string): string | undefined {
+  // Before it is compiled, because of these that alone can take a second.
+  if (total(source.matchAll(/(?<!\\)\{(?:\d+,)?(\d+)\}/g)) > largestProgram) return tooLarge
+  if ((source.match(/\\p/gi)?.length ?? 0) > mostProperties) return `names more than ${mostProperties} classes with \\p`
   let compiled: RE2JS
   try {
     compiled = RE2JS.compile(source)
   } catch {
     return 'is no pattern in RE2 syntax, which has no backreferences and no lookaround'
   }
-  if (compiled.programSize() > largestProgram) return 'is too large once its repetitions are written out'
+  if (compiled.programSize() > largestProgram) return tooLarge
   if ([...compiled.matchAll(probe)].some(([found]) => found === '')) return 'matches the empty string'
   return undefined
 }
@@ -63,6 +66,14 @@ const muchWork = 1_000_000
 
 /** A step of RE2 costs up to one instruction per character: a{1000} is short to write and long to run. */
 const largestProgram = 500
+const tooLarge = 'is too large once its repetitions are written out'
+const mostProperties = 10
+
+function total(counts: Iterable<RegExpExecArray>): number {
+  let sum = 0
+  for (const [, most] of counts) sum += Number(most)
+  return sum
+}
 
 /** Has a beginning and an end, of words and of lines: what can match nothing does so somewhere in here. */
 const probe = '\na 1_\n.é\n'

@@ -247,6 +247,7 @@ describe('the config', () => {
     ['some kinds', { kinds: ['email', 'iban'] }],
     ['only patterns', { kinds: [], patterns: [pattern('a+')] }],
     ['twenty patterns', { patterns: Array.from({ length: 20 }, (_, index) => pattern('a', `own_${index}`)) }],
+    ['large classes and repetitions', { patterns: [pattern('\\p{Lu}{2}\\pN{1,200}-\\x{100}[{]\\{900\\}')] }],
     ['a pattern of 500 characters', { patterns: [pattern('a'.repeat(498))], restore: true }],
   ])('may hold %s', (_, config) => {
     const verdict = [Value.Check(piiRedaction.config, config), check(config)]
@@ -268,6 +269,7 @@ describe('the config', () => {
     expect(verdict).toBe(false)
   })
 
+  const tooLarge = 'is too large once its repetitions are written out'
   const syntax = 'is no pattern in RE2 syntax, which has no backreferences and no lookaround'
   test.each([
     ['no kinds and no patterns', { kinds: [] }, '/kinds', 'leaves nothing to look for'],
@@ -280,11 +282,13 @@ describe('the config', () => {
     ['a pattern of nothing', { patterns: [pattern('a*')] }, '/patterns/0/pattern', 'matches the empty string'],
     ['a pattern of places', { patterns: [pattern('\\b')] }, '/patterns/0/pattern', 'matches the empty string'],
     ['a pattern of ends', { patterns: [pattern('$')] }, '/patterns/0/pattern', 'matches the empty string'],
+    ['a pattern of many repetitions', { patterns: [pattern('\\pL{1,300}|\\d{300}')] }, '/patterns/0/pattern', tooLarge],
+    ['repetitions in repetitions', { patterns: [pattern('(a{1,30}){1,30}')] }, '/patterns/0/pattern', tooLarge],
     [
-      'a pattern that is long when written out',
-      { patterns: [pattern('(a{1,30}){1,30}')] },
+      'many large classes',
+      { patterns: [pattern('\\pL\\PN'.repeat(6))] },
       '/patterns/0/pattern',
-      'is too large once its repetitions are written out',
+      'names more than 10 classes with \\p',
     ],
   ])('is refused with %s, and says where', (_, config, path, message) => {
     const mistake = check(config)
@@ -452,7 +456,7 @@ describe('a reply', () => {
         arbitrary: fc.array(fc.constantFrom(...parts, ...more), { maxLength: 15 }).map((chosen) => chosen.join('')),
         weight: 4,
       },
-      { arbitrary: fc.string({ unit: 'binary', maxLength: 50 }), weight: 1 },
+      { arbitrary: fc.uint16Array({ maxLength: 50 }).map((codes) => String.fromCharCode(...codes)), weight: 1 },
     )
     const config = { restore: true, patterns: [{ name: 'own', pattern: 'EMP-\\d+' }] }
 
