@@ -35,17 +35,18 @@ export async function ownService(provider: Provider, changes: Partial<Deps> = {}
   const { database } = connection
   const errors: unknown[] = []
   const unexpected = (error: unknown) => void errors.push(error)
+  // Outside the kit's tests nothing is scripted: it goes to peers on this machine, and no name leads anywhere.
+  const egress = openEgress({ allow: ['127.0.0.1'], resolve: async () => [] })
   const deps: Deps = {
     ...kitDeps,
     database,
     provider,
     ping: connection.ping,
-    verifyToken: tokenVerifier(jwtConfig, systemClock, kitDeps.egress),
+    verifyToken: tokenVerifier(jwtConfig, systemClock, egress),
     clock: systemClock,
     reporter: { info: () => {}, warn: unexpected, unexpected },
     lifetime: new Lifetime(unexpected),
-    // Outside the kit's tests nothing is scripted: it goes to peers on this machine, and no name leads anywhere.
-    egress: openEgress({ allow: ['127.0.0.1'], resolve: async () => [] }),
+    egress,
     jobBell: new JobBell(),
     ...changes,
   }

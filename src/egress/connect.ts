@@ -11,10 +11,13 @@ export function directly({ ca }: { ca?: string } = {}): Send {
   return async (address, url, { headers, ...init }) => {
     const to = new URL(url)
     to.hostname = isIP(address) === 6 ? `[${address}]` : address
+    const own = new Headers(headers)
+    own.set('host', url.host)
+    own.set('accept-encoding', 'gzip')
     const named = isIP(url.hostname.replace(/^\[|\]$/g, '')) === 0
     const answer = await fetch(to, {
       ...init,
-      headers: { 'accept-encoding': 'gzip', ...(headers as Record<string, string>), host: url.host },
+      headers: own,
       tls: {
         // Said aloud, since NODE_TLS_REJECT_UNAUTHORIZED=0 would otherwise be heard.
         rejectUnauthorized: true,
@@ -33,14 +36,15 @@ export function directly({ ca }: { ca?: string } = {}): Send {
   }
 }
 
-const formats: Record<string, CompressionFormat> = { gzip: 'gzip', deflate: 'deflate' }
+const formats: readonly CompressionFormat[] = ['gzip', 'deflate']
 
 /**
  * No faster than it is read: Bun's fetch, when it decompresses by itself, goes on for some hundred megabytes.
  * What comes in another encoding than was asked for is left as it came.
  */
 function decompressed(answer: Response): Response {
-  const format = formats[answer.headers.get('content-encoding')?.toLowerCase() ?? '']
+  const encoding = answer.headers.get('content-encoding')?.toLowerCase()
+  const format = formats.find((each) => each === encoding)
   if (!format || !answer.body) return answer
   const headers = new Headers(answer.headers)
   headers.delete('content-encoding')

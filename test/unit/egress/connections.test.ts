@@ -14,7 +14,7 @@ describe('A name', () => {
 
     const response = await egress.fetch(`http://${host}:${peer.port}/hook?secret=1`, {
       method: 'POST',
-      headers: { 'x-id': '7', host: 'other.example' },
+      headers: { 'x-id': '7', Host: 'other.example' },
       body: 'hello',
     })
 
