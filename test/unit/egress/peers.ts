@@ -79,7 +79,7 @@ export function certificateFor(hostname: string): { cert: string; key: string } 
   const signature = tagged(0x03, Buffer.from([0]), signWith('sha256', body, privateKey))
   const der = tagged(0x30, body, algorithm, signature).toString('base64')
   return {
-    cert: `-----BEGIN CERTIFICATE-----\n${der.replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`,
+    cert: `-----BEGIN CERTIFICATE-----\n${der.replace(/.{64}(?=.)/g, '$&\n')}\n-----END CERTIFICATE-----\n`,
     key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
   }
 }
