@@ -33,7 +33,7 @@ export const emailNotifications = ({ ca }: { ca?: string } = {}): Plugin =>
       ),
       password: Type.Optional(secret({ minLength: 1, maxLength: 1024, description: 'Belongs to the username' })),
       from_email: { ...Address, description: 'Sender' },
-      to: Type.Array(Address, { minItems: 1, maxItems: 20, uniqueItems: true, description: 'Who gets the mails' }),
+      to: Type.Array(Address, { minItems: 1, maxItems: 20, description: 'Who gets the mails' }),
       events: { ...EventTypes, description: 'What to write about' },
     }),
     check({ smtp_host, smtp_port, security, username, password }) {
@@ -62,7 +62,7 @@ export const emailNotifications = ({ ca }: { ca?: string } = {}): Plugin =>
           // The same at every attempt, by which a mailbox knows what it already has.
           messageId: `<${event.id}@${from_email.split('@')[1]}>`,
           from: from_email,
-          to,
+          to: [...new Set(to)],
           date: new Date(event.occurred_at),
           subject: subjects[event.type],
           text: `${sentence(event)}\n\n${event.type}, ${event.occurred_at}, ${event.id}\n`,

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import { Type } from '@sinclair/typebox'
-import { Webhook } from 'standardwebhooks'
 import { shape } from '../schema'
 import { EventTypes } from './events'
 import { address, plugin, secret } from './plugin'
@@ -29,6 +28,8 @@ export const webhook = plugin({
   events: {
     types: ({ events }) => events,
     async run({ id, type, occurred_at, data }, { config, clock, egress, signal }) {
+      // Loaded by the first event, as it would make every start longer.
+      const { Webhook } = await import('standardwebhooks')
       const sentAt = clock.now()
       const body = JSON.stringify({ type, timestamp: occurred_at, data })
       const answer = await egress.fetch(config.url, {
