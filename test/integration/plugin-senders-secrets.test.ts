@@ -92,7 +92,7 @@ describe('What can be seen of a plugin that sends', () => {
       await using smtp = await mailServer({
         ...certificate,
         onAuth({ password = '' }, _session, callback) {
-          told.push(password)
+          told.push(password ?? '')
           callback(refusal(535, `not ${password}`))
         },
       })
