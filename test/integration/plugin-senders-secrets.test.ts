@@ -91,7 +91,7 @@ describe('What can be seen of a plugin that sends', () => {
       await using http = receiver(() => new Response(canary, { status: 403, statusText: canary }))
       await using smtp = await mailServer({
         ...certificate,
-        onAuth({ password = '' }, _session, callback) {
+        onAuth({ password }, _session, callback) {
           told.push(password ?? '')
           callback(refusal(535, `not ${password}`))
         },
