@@ -31,7 +31,7 @@ export async function openJobs(url: string, done: number) {
     const rows = Array.from({ length: Math.min(1000, done - from) }, () => ({
       ...finished,
       id: newId(systemClock),
-      due_at: now,
+      due_at: null,
       created_at: now,
       updated_at: now,
     }))

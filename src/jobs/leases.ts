@@ -23,8 +23,6 @@ type Change = {
   last_error?: string | null
 }
 
-/** As a literal, so that planners see that the index `jobs_due` has all of them. */
-const isOpen = sql`${jobs.state} in ('queued', 'running')`
 const given = (name: string, column: typeof jobs.due_at | typeof jobs.lease_id) =>
   sql`${sql.param(sql.placeholder(name), column)}`
 
@@ -34,7 +32,7 @@ export function leaseTable(database: Database, kinds: readonly string[]) {
   const due = database
     .select({ tenant_id: jobs.tenant_id, id: jobs.id })
     .from(jobs)
-    .where(and(isOpen, lte(jobs.due_at, now), inArray(jobs.kind, [...kinds])))
+    .where(and(lte(jobs.due_at, now), inArray(jobs.kind, [...kinds])))
     .orderBy(asc(jobs.due_at))
     .limit(1)
   // Two processes that look at the same moment find two jobs, and neither waits. SQLite has one writer, who sees all.
@@ -62,7 +60,7 @@ export function leaseTable(database: Database, kinds: readonly string[]) {
     .prepare('job_claim')
   const finish = database
     .update(jobs)
-    .set({ state: 'done', lease_id: null, last_error: null, updated_at: now })
+    .set({ state: 'done', due_at: null, lease_id: null, last_error: null, updated_at: now })
     .where(
       and(
         eq(jobs.tenant_id, sql.placeholder('tenant_id')),
@@ -94,7 +92,13 @@ export function leaseTable(database: Database, kinds: readonly string[]) {
     async change({ tenant_id, id, lease_id }: Lease, { state, ...change }: Change, now: Date): Promise<boolean> {
       const changed = await database
         .update(jobs)
-        .set({ ...change, state, ...(state !== 'running' && { lease_id: null }), updated_at: now })
+        .set({
+          ...change,
+          state,
+          ...(state === 'dead' && { due_at: null }),
+          ...(state !== 'running' && { lease_id: null }),
+          updated_at: now,
+        })
         .where(
           and(eq(jobs.tenant_id, tenant_id), eq(jobs.id, id), eq(jobs.lease_id, lease_id), eq(jobs.state, 'running')),
         )

@@ -43,7 +43,12 @@ export function pruning(
       const now = clock.now()
       await database
         .update(jobs)
-        .set({ state: 'dead', last_error: 'No process knew this kind of work for a week.', updated_at: now })
+        .set({
+          state: 'dead',
+          due_at: null,
+          last_error: 'No process knew this kind of work for a week.',
+          updated_at: now,
+        })
         .where(
           and(
             eq(jobs.tenant_id, context.tenant_id),

@@ -10,7 +10,7 @@ export const Job = shape({
   state: State,
   attempts: Type.Integer({ minimum: 0, description: 'How often it was begun' }),
   last_error: nullable(Type.String()),
-  due_at: Timestamp,
+  due_at: nullable(Timestamp),
   created_at: Timestamp,
   updated_at: Timestamp,
 })

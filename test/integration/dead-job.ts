@@ -15,7 +15,7 @@ export async function plantDeadJob(tenant_id: string, given: Partial<Row> = {}):
     payload: { words: 'of the tenant' },
     state: 'dead',
     attempts: 3,
-    due_at: now,
+    due_at: given.state === 'queued' || given.state === 'running' ? now : null,
     last_error: 'It was no use.',
     created_at: now,
     updated_at: now,

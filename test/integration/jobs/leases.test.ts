@@ -22,7 +22,7 @@ describe('A lease', () => {
           seen.push((await stored(id))?.due_at)
           clock.advance({ seconds: 60 })
           const extended = after(60.03, startsAt)
-          await until(async () => (await stored(id))?.due_at.getTime() === extended.getTime())
+          await until(async () => (await stored(id))?.due_at?.getTime() === extended.getTime())
           seen.push((await stored(id))?.due_at)
         }),
       ],

@@ -21,7 +21,7 @@ describe('GET /api/v1/admin/jobs', () => {
     const response = await adminA.get(path)
 
     const times = {
-      due_at: startsAt.toISOString(),
+      due_at: null,
       created_at: startsAt.toISOString(),
       updated_at: startsAt.toISOString(),
     }

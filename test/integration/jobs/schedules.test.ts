@@ -258,7 +258,7 @@ describe.serial('The pruning', () => {
     await worker.ensureSchedules()
     const old = new Date(startsAt.getTime() - 30 * 24 * 3600 * 1000)
     const row = { tenant_id: tenantA.id, kind: 'note', payload: {}, state: 'done' as const }
-    const stamps = { due_at: old, created_at: old, updated_at: old }
+    const stamps = { due_at: null, created_at: old, updated_at: old }
     const rows = Array.from({ length: 1200 }, () => ({ ...row, ...stamps, id: Bun.randomUUIDv7() }))
     await database.insert(jobs).values(rows)
 
