@@ -47,6 +47,12 @@ describe('a word', () => {
     expect(verdict).toBeUndefined()
   })
 
+  test('is found beside a group that begins with it', async () => {
+    const verdict = await admit.run({ content: 'very bad, very good' }, flag(['very', 'very bad', 'bad']))
+
+    expect(verdict).toEqual(rules('/words/0', '/words/1', '/words/2'))
+  })
+
   test('is one of a thousand, and all that are found are said by their places', async () => {
     const words = Array.from({ length: 1000 }, (_, index) => `word${index}`)
 

@@ -327,6 +327,14 @@ describe('the messages of a request', () => {
     expect(prepared).toBeUndefined()
   })
 
+  test('are numbered from one where nothing is put back, whatever reads like a placeholder in an earlier reply', async () => {
+    const messages: Prompt[] = [user('ada@example.com'), { role: 'assistant', content: 'Hello [EMAIL_1]' }]
+
+    const prepared = await prepare.run(messages, contextOf({}))
+
+    expect(prepared?.messages).toEqual([user('[EMAIL_1]'), { role: 'assistant', content: 'Hello [EMAIL_1]' }])
+  })
+
   test('keep their placeholders when the conversation grows', async () => {
     const earlier = [user('ada@example.com'), user('bob@example.com')]
 
