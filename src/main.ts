@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import packageJson from '../package.json' with { type: 'json' }
+import { Recorder } from './analytics/recorder'
 import { buildApp } from './app'
 import { tokenVerifier } from './auth/tokens'
 import { heartbeatMs } from './chat/stream'
@@ -30,6 +31,7 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
   if (applied.length > 0) reporter.info('The database was migrated.', { migrations: applied.join(',') })
 
   const lifetime = new Lifetime((error) => reporter.unexpected(error, { doing: 'background work' }))
+  const recorder = new Recorder(connection.database, reporter)
   const app = buildApp({
     database: connection.database,
     ping: connection.ping,
@@ -37,6 +39,8 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     provider: openProvider(config.provider, reporter),
     defaultModel: config.provider.model,
     clock: systemClock,
+    stopwatch: () => performance.now(),
+    observers: [recorder.record],
     reporter,
     lifetime,
     plugins,
@@ -74,6 +78,8 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     lifetime.run(() => server.stop())
     await lifetime.end(config.shutdownGraceMs)
     await server.stop(true)
+    await recorder.flush()
+    if (recorder.dropped > 0) reporter.warn('Request records were lost.', { dropped: recorder.dropped })
     await connection[Symbol.asyncDispose]()
     reporter.info('Ended.')
   }

@@ -1,3 +1,4 @@
+import { Recorder, recorderLimits } from '../src/analytics/recorder'
 import { buildApp } from '../src/app'
 import { signToken, tokenVerifier } from '../src/auth/tokens'
 import type { Deps } from '../src/deps'
@@ -31,6 +32,8 @@ export async function ownService(provider: Provider, changes: Partial<Deps> = {}
   const { database } = connection
   const errors: unknown[] = []
   const unexpected = (error: unknown) => void errors.push(error)
+  const reporter = { info: () => {}, warn: unexpected, unexpected }
+  const recorder = new Recorder(database, reporter, { ...recorderLimits, everyMs: 0 })
   const deps: Deps = {
     ...kitDeps,
     database,
@@ -38,7 +41,9 @@ export async function ownService(provider: Provider, changes: Partial<Deps> = {}
     ping: connection.ping,
     verifyToken: tokenVerifier(jwtConfig, systemClock),
     clock: systemClock,
-    reporter: { info: () => {}, warn: unexpected, unexpected },
+    stopwatch: () => performance.now(),
+    observers: [recorder.record],
+    reporter,
     lifetime: new Lifetime(unexpected),
     ...changes,
   }
@@ -64,10 +69,12 @@ export async function ownService(provider: Provider, changes: Partial<Deps> = {}
       // Bun tells nobody when a request whose caller left is over.
       while ((app.server?.pendingRequests ?? 0) > 0) await new Promise((resolve) => setImmediate(resolve))
       await deps.lifetime.settle()
+      await recorder.flush()
     },
     [Symbol.asyncDispose]: async () => {
       await app.server?.stop(true)
       await deps.lifetime.settle()
+      await recorder.flush()
       await connection[Symbol.asyncDispose]()
     },
   }

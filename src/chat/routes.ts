@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
+import { answerLasts } from '../analytics/hook'
 import type { Access, Deps } from '../deps'
 import { requestIdOf } from '../envelope'
 import { parseIdempotencyKey } from './idempotency'
@@ -30,6 +31,7 @@ export const chatRoutes = (deps: Deps, access: Access) =>
         reporter: deps.reporter,
         leave: () => waiting.leave(),
       })
+      answerLasts(request, finished)
       deps.lifetime.run(() => finished.finally(() => waiting.over()))
       return response
     },
