@@ -1,5 +1,6 @@
-import { type AnyColumn, and, asc, eq, gte, lte, type SQL, sql } from 'drizzle-orm'
+import { type AnyColumn, and, asc, eq, gte, lte, sql } from 'drizzle-orm'
 import type { Principal } from '../auth/principal'
+import { countOf, sumOf } from '../database/aggregates'
 import { type Database, oncePerDatabase } from '../database/database'
 import {
   message_days,
@@ -28,19 +29,15 @@ import { decode, merge, quantile, type Sketch } from './sketch'
 
 const given = sql.placeholder
 
-/** Postgres gives sums as text. */
-const sum = (of: AnyColumn | SQL) => sql<number>`coalesce(sum(${of}), 0)`.mapWith(Number)
-const countOf = (what: SQL) => sql<number>`count(${what})`.mapWith(Number)
-
 /** Of one tenant, from one day to another. */
 const within = ({ tenant_id, day }: { tenant_id: AnyColumn; day: AnyColumn }) =>
   and(eq(tenant_id, given('tenant_id')), gte(day, given('start_date')), lte(day, given('end_date')))
 
 const tokens = {
-  total_replies: sum(usage_days.reply_count),
-  prompt_tokens: sum(usage_days.prompt_tokens),
-  completion_tokens: sum(usage_days.completion_tokens),
-  estimated_tokens: sum(usage_days.estimated_tokens),
+  total_replies: sumOf(usage_days.reply_count),
+  prompt_tokens: sumOf(usage_days.prompt_tokens),
+  completion_tokens: sumOf(usage_days.completion_tokens),
+  estimated_tokens: sumOf(usage_days.estimated_tokens),
 }
 
 const queries = oncePerDatabase((database) => ({
@@ -88,9 +85,9 @@ const queries = oncePerDatabase((database) => ({
   requestsByUser: database
     .select({
       user_id: user_days.user_id,
-      request_count: sum(user_days.request_count),
-      error_count: sum(user_days.error_count),
-      duration_us: sum(user_days.duration_us),
+      request_count: sumOf(user_days.request_count),
+      error_count: sumOf(user_days.error_count),
+      duration_us: sumOf(user_days.duration_us),
     })
     .from(user_days)
     .where(within(user_days))
@@ -102,12 +99,12 @@ const queries = oncePerDatabase((database) => ({
     .where(eq(users.tenant_id, given('tenant_id')))
     .prepare('analytics_people'),
   messages: database
-    .select({ total_messages: sum(message_days.message_count) })
+    .select({ total_messages: sumOf(message_days.message_count) })
     .from(message_days)
     .where(within(message_days))
     .prepare('analytics_messages'),
   messagesByDay: database
-    .select({ day: message_days.day, total_messages: sum(message_days.message_count) })
+    .select({ day: message_days.day, total_messages: sumOf(message_days.message_count) })
     .from(message_days)
     .where(within(message_days))
     .groupBy(message_days.day)
