@@ -51,6 +51,12 @@ const requests: Record<string, (world: Fixtures) => RightRequest | Promise<Right
     body: { retention_days: 90 },
     status: 200,
   }),
+  'GET /api/v1/analytics/summary': () => ({ path: '/api/v1/analytics/summary', status: 200 }),
+  'GET /api/v1/analytics/daily': () => ({ path: '/api/v1/analytics/daily', status: 200 }),
+  'GET /api/v1/analytics/routes': () => ({ path: '/api/v1/analytics/routes', status: 200 }),
+  'GET /api/v1/analytics/models': () => ({ path: '/api/v1/analytics/models', status: 200 }),
+  'GET /api/v1/analytics/users': () => ({ path: '/api/v1/analytics/users', status: 200 }),
+  'GET /api/v1/analytics/export': () => ({ path: '/api/v1/analytics/export', status: 200 }),
 }
 
 async function conversation({ adminA }: Fixtures): Promise<string> {
@@ -123,6 +129,12 @@ const contract: Record<string, Role | 'everybody'> = {
   'DELETE /api/v1/admin/users/:id': 'admin',
   'GET /api/v1/admin/tenant/settings': 'admin',
   'PATCH /api/v1/admin/tenant/settings': 'admin',
+  'GET /api/v1/analytics/summary': 'viewer',
+  'GET /api/v1/analytics/daily': 'viewer',
+  'GET /api/v1/analytics/routes': 'viewer',
+  'GET /api/v1/analytics/models': 'viewer',
+  'GET /api/v1/analytics/users': 'admin',
+  'GET /api/v1/analytics/export': 'operator',
 }
 
 const leastRole = (policy: Permission | 'public' | undefined) =>

@@ -20,6 +20,7 @@ type Entry = { owner: number; attempts: (names: ServiceNames) => Attempt[] }
 export const conversations = '/api/v1/conversations'
 export const users = '/api/v1/admin/users'
 export const settings = '/api/v1/admin/tenant/settings'
+const analytics = '/api/v1/analytics'
 const plain = (path: string): Entry => ({ owner: 200, attempts: () => [{ path }] })
 
 /** Every route of the service. */
@@ -137,6 +138,36 @@ export const entries: Record<string, Entry> = {
       { path: settings, body: { retention_days: 30 } },
       { path: settings, body: { tenant_id: tenant } },
       { path: settings, body: { id: tenant } },
+    ],
+  },
+  'GET /api/v1/analytics/summary': {
+    owner: 200,
+    attempts: ({ tenant, user }) => [
+      { path: `${analytics}/summary` },
+      { path: `${analytics}/summary?tenant_id=${tenant}` },
+      { path: `${analytics}/summary?user_id=${user}` },
+    ],
+  },
+  'GET /api/v1/analytics/daily': plain(`${analytics}/daily`),
+  'GET /api/v1/analytics/routes': plain(`${analytics}/routes`),
+  'GET /api/v1/analytics/models': plain(`${analytics}/models`),
+  'GET /api/v1/analytics/users': {
+    owner: 200,
+    attempts: ({ tenant, user }) => [
+      { path: `${analytics}/users` },
+      { path: `${analytics}/users?offset=0&limit=100` },
+      { path: `${analytics}/users?tenant_id=${tenant}` },
+      { path: `${analytics}/users?user_id=${user}` },
+    ],
+  },
+  'GET /api/v1/analytics/export': {
+    owner: 200,
+    attempts: ({ tenant }) => [
+      { path: `${analytics}/export` },
+      { path: `${analytics}/export?rows=routes&format=json` },
+      { path: `${analytics}/export?rows=requests` },
+      { path: `${analytics}/export?rows=requests&format=json` },
+      { path: `${analytics}/export?tenant_id=${tenant}` },
     ],
   },
 }

@@ -71,6 +71,8 @@ async function rows({ tenantA }: Fixtures) {
     await database.select().from(conversations).where(eq(conversations.tenant_id, tenantA.id)),
     await database.select().from(messages).where(eq(messages.tenant_id, tenantA.id)),
     await database.select().from(usage_records).where(eq(usage_records.tenant_id, tenantA.id)),
+    await database.select().from(tables.usage_days).where(eq(tables.usage_days.tenant_id, tenantA.id)),
+    await database.select().from(tables.message_days).where(eq(tables.message_days.tenant_id, tenantA.id)),
     await database.select().from(idempotency_keys).where(eq(idempotency_keys.tenant_id, tenantA.id)),
   ]
 }

@@ -1,0 +1,134 @@
+import { afterAll, describe, expect, test } from 'bun:test'
+import { Recorder, recorderLimits } from '../../src/analytics/recorder'
+import { analyticsStore } from '../../src/analytics/store'
+import { verifyRollups } from '../../src/analytics/verify'
+import { connect } from '../../src/database/database'
+import { dialect } from '../../src/database/dialect'
+import { usage_records } from '../../src/database/tables'
+import { newId, systemClock } from '../../src/ids'
+import { createTenant } from '../../src/tenants/store'
+import { createUser } from '../../src/users/store'
+import { ownDatabase } from '../own-database'
+
+const own = await ownDatabase()
+afterAll(() => own[Symbol.asyncDispose]())
+const { database } = own
+const deps = { database, clock: systemClock }
+
+const reporter = {
+  info() {},
+  warn: (message: string) => {
+    throw new Error(message)
+  },
+  unexpected: (error: unknown) => {
+    throw error
+  },
+}
+
+async function tenantWith(slug: string) {
+  const tenant_id = await createTenant(deps, { slug, name: slug })
+  const user = { external_id: 'ada', email: 'ada@acme.example', role: 'admin' } as const
+  const { id: user_id } = await createUser(deps, tenant_id, user)
+  return { tenant_id, user_id }
+}
+
+describe('several processes that write at once', () => {
+  test('lose no request and count none twice', async () => {
+    const caller = await tenantWith('requests')
+    await using other = connect(own.url)
+    const recorders = [database, database, other.database, other.database].map(
+      (each) => new Recorder(each, reporter, { ...recorderLimits, everyMs: 0, batch: 20 }),
+    )
+
+    await Promise.all(
+      recorders.map(async (recorder, n) => {
+        for (let round = 0; round < 10; round++) {
+          for (let each = 0; each < 50; each++) {
+            const at = new Date(Date.UTC(2026, 2, 1 + (each % 2), 12, 0, round, each))
+            const route = `/api/v1/${(n + each) % 3}`
+            recorder.record({
+              caller,
+              method: 'GET',
+              route,
+              status: each % 10 === 0 ? 500 : 200,
+              duration_us: each * 100,
+              at,
+            })
+          }
+          await recorder.flush()
+        }
+      }),
+    )
+
+    const range = { start_date: '2026-03-01', end_date: '2026-03-02' }
+    const summary = await analyticsStore(deps, caller).summary(range)
+    expect(recorders.map(({ dropped }) => dropped)).toEqual([0, 0, 0, 0])
+    expect(summary).toMatchObject({ total_requests: 2000, error_count: 200, avg_response_time_ms: 2.45 })
+    expect(await verifyRollups(database, caller.tenant_id)).toEqual([])
+  })
+
+  test('lose no tokens, and replies to one user do not wait for each other', async () => {
+    const caller = await tenantWith('tokens')
+    await using other = connect(own.url)
+    const record = {
+      conversation_id: newId(systemClock),
+      message_id: newId(systemClock),
+      model: 'm',
+      is_estimated: true,
+    }
+
+    await Promise.all(
+      Array.from({ length: 200 }, (_, n) => {
+        const through = n % 2 === 0 ? database : other.database
+        const usage = { ...caller, ...record, id: newId(systemClock), prompt_tokens: n, completion_tokens: 1 }
+        const at = new Date('2026-03-01T12:00:00.000Z')
+        return through.transaction(
+          async () => void (await through.insert(usage_records).values({ ...usage, created_at: at })),
+        )
+      }),
+    )
+
+    const range = { start_date: '2026-03-01', end_date: '2026-03-01' }
+    const [model] = await analyticsStore(deps, caller).models(range)
+    expect(model).toMatchObject({
+      total_replies: 200,
+      prompt_tokens: 19_900,
+      completion_tokens: 200,
+      estimated_tokens: 20_100,
+    })
+    expect(await verifyRollups(database, caller.tenant_id)).toEqual([])
+  })
+
+  test.if(dialect === 'postgres')('do the same again that the database has undone', async () => {
+    const caller = await tenantWith('killed')
+    const recorder = new Recorder(
+      database,
+      { ...reporter, warn: () => {} },
+      { ...recorderLimits, everyMs: 0, batch: 100 },
+    )
+    for (let n = 0; n < 1000; n++)
+      recorder.record({
+        caller,
+        method: 'GET',
+        route: '/',
+        status: 200,
+        duration_us: n,
+        at: new Date('2026-03-01T12:00:00.000Z'),
+      })
+
+    const writing = recorder.flush()
+    await own.root.session.run({
+      text: 'select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()',
+      params: [],
+      shape: 'arrays',
+    })
+    await writing
+    await recorder.flush()
+    await recorder.flush()
+
+    const range = { start_date: '2026-03-01', end_date: '2026-03-01' }
+    expect(recorder.dropped).toBe(0)
+    expect(await analyticsStore(deps, caller).summary(range)).toMatchObject({ total_requests: 1000 })
+    expect(await verifyRollups(database, caller.tenant_id)).toEqual([])
+  })
+})
