@@ -198,7 +198,7 @@ const usage = (name: string, { about, options }: Command) =>
 const overview = () =>
   [
     `tenantry ${packageJson.version}`,
-    ...Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(14)} ${about}`),
+    ...Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(18)} ${about}`),
     '--help after a command says more.',
   ].join('\n')
 
