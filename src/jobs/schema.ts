@@ -19,6 +19,6 @@ export type Job = Static<typeof Job>
 export const JobQuery = shape({
   ...Page,
   state: Type.Optional(State),
-  kind: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+  kind: Type.Optional(Type.String({ pattern: '^[a-z][a-z._]{0,99}$', description: 'As jobs are listed with it' })),
 })
 export type JobQuery = Static<typeof JobQuery>

@@ -221,7 +221,7 @@ describe.serial('What every tenant has', () => {
 })
 
 describe.serial('The pruning', () => {
-  const setUp = () => working(jobKinds(deps), { everyTenant })
+  const setUp = () => working(jobKinds(deps), { everyTenant: everyTenant.filter(({ name }) => name === 'jobs.prune') })
   const ended = (state: 'done' | 'dead', daysAgo: number) => ({
     state,
     updated_at: new Date(startsAt.getTime() - daysAgo * 24 * 3600 * 1000),
