@@ -76,6 +76,15 @@ describe('The mail plugin', () => {
     expect(server.arrived).toMatchObject([{ encrypted: true, user: 'acme' }])
   })
 
+  test('sends nothing without its credentials where the server does not ask for any', async () => {
+    await using server = await mailServer({ ...certificate, disabledCommands: ['AUTH'] })
+
+    const result = await send({ ...configAt(server.port), ...credentials })
+
+    expect(result).toEqual({ hopeless: 'The mail server refused the credentials (500).' })
+    expect(server.arrived).toEqual([])
+  })
+
   test('sends in the clear only if so configured', async () => {
     await using server = await mailServer({ disabledCommands: ['STARTTLS', 'AUTH'] })
 
