@@ -1,17 +1,22 @@
 import { cors } from '@elysiajs/cors'
 import { Elysia } from 'elysia'
+import { auditRoutes } from './audit/routes'
 import { access as accessModule, requirePolicies } from './auth/access'
 import { chatRoutes } from './chat/routes'
 import { conversationRoutes } from './conversations/routes'
 import type { Deps } from './deps'
 import { envelope } from './envelope'
 import { healthRoutes } from './health/routes'
+import { jobRoutes } from './jobs/routes'
 import { openapiRoutes } from './openapi/routes'
+import { requirePlugins } from './plugins/requirements'
+import { pluginRoutes } from './plugins/routes'
 import { tenantRoutes } from './tenants/routes'
 import { meRoutes, userRoutes } from './users/routes'
 
-/** The service as a value: it listens nowhere, reads no environment and opens nothing. Throws when a route declares no policy. */
+/** The service as a value: it listens nowhere, reads no environment and opens nothing. Throws when a route declares no policy, or a plugin is not as it has to be. */
 export function buildApp(deps: Deps) {
+  requirePlugins(deps.plugins)
   const access = accessModule(deps)
   const app = new Elysia({
     normalize: false, // what a schema does not know is refused, not dropped
@@ -26,6 +31,9 @@ export function buildApp(deps: Deps) {
     .use(chatRoutes(deps, access))
     .use(userRoutes(deps, access))
     .use(tenantRoutes(deps, access))
+    .use(pluginRoutes(deps, access))
+    .use(auditRoutes(deps, access))
+    .use(jobRoutes(deps, access))
   if (deps.openapi) app.use(openapiRoutes(deps, access, () => app))
 
   /** What would have been found at this path with another method, for 405. */

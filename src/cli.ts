@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import packageJson from '../package.json' with { type: 'json' }
 import { type Role, roles } from './auth/policy'
 import type { Claims } from './auth/tokens'
-import { type Config, ConfigError, readConfig, readDatabaseUrl } from './config'
+import { type Config, ConfigError, readConfig, readDatabaseUrl, readEncryptionKeys } from './config'
 import type { Database } from './database/database'
 import { AppError } from './errors'
 import { systemClock } from './ids'
@@ -94,6 +94,24 @@ const commands: Record<string, Command> = {
       const claims = { sub: String(user), role: requireRole(role) }
       const tenant_id = await withDatabase((database) => tenantId(database, String(tenant)))
       return await sign({ ...claims, tenant_id }, lifetimeSeconds)
+    },
+  },
+  'keys rotate': {
+    about: 'Seal with ENCRYPTION_KEY what ENCRYPTION_KEY_PREVIOUS sealed. May run beside servers that have both.',
+    options: {},
+    run: async () => {
+      const { encryptionKey: current, encryptionKeyPrevious: previous } = readEncryptionKeys(process.env)
+      if (current === undefined) throw new UsageError('ENCRYPTION_KEY is not set; set it to the key that is to seal')
+      const [{ rotateKeys }, { buildSealer }] = await Promise.all([import('./plugins/keys'), import('./sealing')])
+      const { sealed, unopened } = await withDatabase((database) =>
+        rotateKeys(database, buildSealer({ current, previous })),
+      )
+      const done = `Sealed the secrets of ${sealed} ${sealed === 1 ? 'plugin' : 'plugins'} anew`
+      if (unopened > 0)
+        throw new UsageError(
+          `${done}, and could not open those of ${unopened}; set ENCRYPTION_KEY_PREVIOUS to the key that sealed them`,
+        )
+      return `${done}; nothing needs another key any longer.`
     },
   },
   demo: {

@@ -34,6 +34,8 @@ export type Config = {
   readonly exportDir: string | undefined
   readonly logLevel: LogLevel
   readonly openapi: boolean
+  /** How many jobs this process runs at the same time; 0 leaves them to others. */
+  readonly jobsConcurrency: number
   /** How long running requests may take after SIGTERM before they are cut. */
   readonly shutdownGraceMs: number
 }
@@ -112,6 +114,7 @@ export function readConfig(env: Environment): Config {
     exportDir: reader.text('EXPORT_DIR'),
     logLevel: reader.choice('LOG_LEVEL', logLevels, 'info'),
     openapi: reader.choice('OPENAPI', ['on', 'off'], 'on') === 'on',
+    jobsConcurrency: reader.integer('JOBS_CONCURRENCY', 5, { least: 0, most: 100 }),
     shutdownGraceMs: reader.integer('SHUTDOWN_GRACE_MS', 10_000, { least: 0, most: 600_000 }),
   }
   if (mistakes.length > 0) throw new ConfigError(mistakes)

@@ -7,9 +7,12 @@ import { heartbeatMs } from './chat/stream'
 import { type Config, developmentFile } from './config'
 import type { Database } from './database/database'
 import { openDatabase } from './database/open'
+import type { Deps } from './deps'
 import { openEgress } from './egress/open'
 import { systemClock } from './ids'
 import { JobBell } from './jobs/job'
+import { everyTenant, jobKinds } from './jobs/kinds'
+import { JobWorker } from './jobs/worker'
 import { Lifetime } from './lifetime'
 import { openFiles } from './plugins/files'
 import { requireKeys } from './plugins/keys'
@@ -41,7 +44,7 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
 
   const lifetime = new Lifetime((error) => reporter.unexpected(error, { doing: 'background work' }))
   const egress = openEgress({ allow: config.egressAllow })
-  const app = buildApp({
+  const deps: Deps = {
     database: connection.database,
     ping: connection.ping,
     verifyToken: tokenVerifier(
@@ -72,7 +75,9 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     corsOrigins: config.corsOrigins,
     openapi: config.openapi,
     version: packageJson.version,
-  })
+  }
+  const app = buildApp(deps)
+  const worker = new JobWorker(deps, { kinds: jobKinds(deps), everyTenant, concurrency: config.jobsConcurrency })
 
   app.listen({ hostname: config.host, port: config.port })
   const server = app.server
@@ -83,10 +88,13 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     environment: config.environment,
   })
 
+  if (config.jobsConcurrency > 0) worker.start()
+
   const end = async (signal: string) => {
     reporter.info('Ending: no new requests, running ones may finish.', { signal, grace_ms: config.shutdownGraceMs })
     // Closes the port and idle connections at once, and resolves when the last running request is answered.
     lifetime.run(() => server.stop())
+    lifetime.run(() => worker.drain())
     await lifetime.end(config.shutdownGraceMs)
     await server.stop(true)
     await connection[Symbol.asyncDispose]()

@@ -37,9 +37,11 @@ export const Page = {
   cursor: Type.Optional(Type.String({ maxLength: 200 })),
 }
 
-/** A path with an id in it. What is no id is simply not found, so anything passes here, even what cannot be decoded. */
-export const IdPath = Type.Object({ id: Type.Unsafe<string>({ [Kind]: 'PathPart', type: 'string' }) })
+/** An id or name in a path. What is none is simply not found, so anything passes here, even what cannot be decoded. */
+export const PathPart = Type.Unsafe<string>({ [Kind]: 'PathPart', type: 'string' })
 TypeRegistry.Set('PathPart', () => true)
+
+export const IdPath = Type.Object({ id: PathPart })
 
 /** The pattern bounds the keys: TypeBox does not look at a key's `maxLength`. */
 export const Metadata = Type.Record(Type.String({ pattern: '^[\\s\\S]{0,128}$' }), Type.Unknown(), {

@@ -3,6 +3,9 @@ import { signToken, tokenVerifier } from '../src/auth/tokens'
 import type { Deps } from '../src/deps'
 import { openEgress } from '../src/egress/open'
 import { systemClock } from '../src/ids'
+import { JobBell } from '../src/jobs/job'
+import { jobKinds } from '../src/jobs/kinds'
+import { JobWorker } from '../src/jobs/worker'
 import { Lifetime } from '../src/lifetime'
 import type { Provider } from '../src/providers/provider'
 import { createTenant } from '../src/tenants/store'
@@ -32,17 +35,19 @@ export async function ownService(provider: Provider, changes: Partial<Deps> = {}
   const { database } = connection
   const errors: unknown[] = []
   const unexpected = (error: unknown) => void errors.push(error)
+  // Outside the kit's tests nothing is scripted: it goes to peers on this machine, and no name leads anywhere.
+  const egress = openEgress({ allow: ['127.0.0.1'], resolve: async () => [] })
   const deps: Deps = {
     ...kitDeps,
     database,
     provider,
     ping: connection.ping,
-    verifyToken: tokenVerifier(jwtConfig, systemClock, kitDeps.egress),
+    verifyToken: tokenVerifier(jwtConfig, systemClock, egress),
     clock: systemClock,
     reporter: { info: () => {}, warn: unexpected, unexpected },
     lifetime: new Lifetime(unexpected),
-    // Outside the kit's tests nothing is scripted: it goes to peers on this machine, and no name leads anywhere.
-    egress: openEgress({ allow: ['127.0.0.1'], resolve: async () => [] }),
+    egress,
+    jobBell: new JobBell(),
     ...changes,
   }
   const tenant_id = await createTenant(deps, { slug: 'acme', name: 'Acme' })
@@ -50,6 +55,8 @@ export async function ownService(provider: Provider, changes: Partial<Deps> = {}
   const token = await signToken({ sub: 'olivia', tenant_id, role: 'operator' }, jwtConfig, systemClock, 3600)
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
   const app = buildApp(deps)
+  const worker = new JobWorker(deps, { kinds: jobKinds(deps) })
+  deps.jobBell.onRing(() => deps.lifetime.run(() => worker.runDue()))
 
   return {
     deps,

@@ -1,34 +1,54 @@
 import type { TObject } from '@sinclair/typebox'
-import { tenant_plugins } from '../src/database/tables'
-import { type ChatHooks, type Plugin, plugin, type Tool } from '../src/plugins/plugin'
+import type { Deps } from '../src/deps'
+import { JobBell } from '../src/jobs/job'
+import { jobKinds } from '../src/jobs/kinds'
+import { JobWorker } from '../src/jobs/worker'
+import { type ChatHooks, type Plugin, plugin, type Schedule, type Subscription, type Tool } from '../src/plugins/plugin'
 import { shape } from '../src/schema'
-import { database, type Fixtures, startsAt } from './kit'
+import { type Client, outside } from '../src/testing'
+import { deps, type Fixtures } from './kit'
 import { speaking } from './speaking'
 
+type AnyConfig = Record<string, unknown>
 type Parts = {
   config?: TObject
-  chat?: ChatHooks<Record<string, unknown>>
-  tools?: Tool<Record<string, unknown>>[]
-  events?: Plugin['events']
+  chat?: ChatHooks<AnyConfig>
+  tools?: Tool<AnyConfig>[]
+  events?: Subscription<AnyConfig>
+  schedule?: Schedule<AnyConfig>
 }
 
 /** A plugin for one test. */
 export const aPlugin = ({ config = shape({}), ...parts }: Parts, name = 'example'): Plugin =>
   plugin({ name, version: '1.0.0', description: 'Of a test.', config, ...parts } as Plugin)
 
-type World = Pick<Fixtures, 'users' | 'tenantA'>
+type World = Pick<Fixtures, 'users'>
 
-/** Switches these on for tenant A. */
-export async function switchOn({ tenantA }: World, ...plugins: Plugin[]): Promise<void> {
-  const stamps = { created_at: startsAt, updated_at: startsAt }
-  for (const { name } of plugins) {
-    const row = { tenant_id: tenantA.id, name, is_enabled: true, config: {}, ...stamps }
-    await database.insert(tenant_plugins).values(row)
+/**
+ * The admin and the operator of tenant A, and the admin of tenant B, in an app that has these plugins; none is switched
+ * on. Its jobs are worked on as those of the usual app are, and when the test says so.
+ */
+export function peopleWith({ users }: World, plugins: readonly Plugin[], changes: Partial<Deps> = {}) {
+  const own: Deps = { ...deps, ...changes, plugins, jobBell: new JobBell() }
+  const worker = new JobWorker(own, { kinds: jobKinds(own) })
+  own.jobBell.onRing(() => outside.background(() => own.lifetime.run(() => worker.runDue())))
+  return {
+    adminA: speaking(users.adminA, own),
+    operatorA: speaking(users.operatorA, own),
+    adminB: speaking(users.adminB, own),
+    /** Runs what has become due. */
+    work: () => worker.runDue(),
   }
 }
 
+/** Switches plugins on that need no config. */
+export async function switchOn(admin: Client, ...plugins: readonly Plugin[]): Promise<void> {
+  for (const { name } of plugins) await admin.post(`/api/v1/plugins/${name}/enable`)
+}
+
 /** The operator of tenant A, in an app that has these plugins, all of them switched on. */
-export async function operatorWith(world: World, ...plugins: Plugin[]) {
-  await switchOn(world, ...plugins)
-  return speaking(world.users.operatorA, { plugins })
+export async function operatorWith(world: World, ...plugins: Plugin[]): Promise<Client> {
+  const { adminA, operatorA } = peopleWith(world, plugins)
+  await switchOn(adminA, ...plugins)
+  return operatorA
 }

@@ -28,14 +28,15 @@ CREATE TABLE "jobs" (
 	"unique_key" text,
 	"state" text NOT NULL,
 	"attempts" integer DEFAULT 0 NOT NULL,
-	"due_at" timestamp (3) with time zone NOT NULL,
+	"due_at" timestamp (3) with time zone,
 	"lease_id" uuid,
 	"last_error" text,
 	"created_at" timestamp (3) with time zone NOT NULL,
 	"updated_at" timestamp (3) with time zone NOT NULL,
 	CONSTRAINT "jobs_key" PRIMARY KEY("tenant_id","id"),
 	CONSTRAINT "jobs_unique_key" UNIQUE("tenant_id","kind","unique_key"),
-	CONSTRAINT "jobs_state" CHECK ("jobs"."state" in ('queued', 'running', 'done', 'dead'))
+	CONSTRAINT "jobs_state" CHECK ("jobs"."state" in ('queued', 'running', 'done', 'dead')),
+	CONSTRAINT "jobs_due_until_over" CHECK (("jobs"."state" in ('queued', 'running')) = ("jobs"."due_at" is not null))
 );
 --> statement-breakpoint
 CREATE TABLE "tenant_plugins" (
@@ -62,5 +63,5 @@ ALTER TABLE "jobs" ADD CONSTRAINT "jobs_tenant_id_tenants_id_fk" FOREIGN KEY ("t
 ALTER TABLE "tenant_plugins" ADD CONSTRAINT "tenant_plugins_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "audit_log_by_user" ON "audit_log" USING btree ("tenant_id","user_id");--> statement-breakpoint
 CREATE INDEX "job_schedules_next" ON "job_schedules" USING btree ("next_at");--> statement-breakpoint
-CREATE INDEX "jobs_due" ON "jobs" USING btree ("due_at") WHERE "jobs"."state" in ('queued', 'running');--> statement-breakpoint
+CREATE INDEX "jobs_due" ON "jobs" USING btree ("due_at") WHERE "jobs"."due_at" is not null;--> statement-breakpoint
 CREATE INDEX "tenant_plugins_sealed_with" ON "tenant_plugins" USING btree ("key_id");

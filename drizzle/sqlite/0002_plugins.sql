@@ -33,17 +33,18 @@ CREATE TABLE `jobs` (
 	`unique_key` text,
 	`state` text NOT NULL,
 	`attempts` integer DEFAULT 0 NOT NULL,
-	`due_at` integer NOT NULL,
+	`due_at` integer,
 	`lease_id` text,
 	`last_error` text,
 	`created_at` integer NOT NULL,
 	`updated_at` integer NOT NULL,
 	PRIMARY KEY(`tenant_id`, `id`),
 	FOREIGN KEY (`tenant_id`) REFERENCES `tenants`(`id`) ON UPDATE no action ON DELETE cascade,
-	CONSTRAINT "jobs_state" CHECK("jobs"."state" in ('queued', 'running', 'done', 'dead'))
+	CONSTRAINT "jobs_state" CHECK("jobs"."state" in ('queued', 'running', 'done', 'dead')),
+	CONSTRAINT "jobs_due_until_over" CHECK(("jobs"."state" in ('queued', 'running')) = ("jobs"."due_at" is not null))
 );
 --> statement-breakpoint
-CREATE INDEX `jobs_due` ON `jobs` (`due_at`) WHERE "jobs"."state" in ('queued', 'running');--> statement-breakpoint
+CREATE INDEX `jobs_due` ON `jobs` (`due_at`) WHERE "jobs"."due_at" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX `jobs_unique_key` ON `jobs` (`tenant_id`,`kind`,`unique_key`);--> statement-breakpoint
 CREATE TABLE `tenant_plugins` (
 	`tenant_id` text NOT NULL,

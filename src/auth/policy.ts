@@ -6,7 +6,15 @@ export type Role = (typeof roles)[number]
 const granted = {
   viewer: ['self:read', 'conversation:read', 'plugin:read', 'analytics:read'],
   operator: ['conversation:write', 'chat:write', 'analytics:export'],
-  admin: ['conversation:delete', 'user:manage', 'tenant:manage', 'plugin:manage', 'analytics:users'],
+  admin: [
+    'conversation:delete',
+    'user:manage',
+    'tenant:manage',
+    'plugin:manage',
+    'analytics:users',
+    'audit:read',
+    'job:manage',
+  ],
 } as const satisfies Record<Role, readonly string[]>
 
 export type Permission = (typeof granted)[Role][number]

@@ -101,7 +101,7 @@ const failed = (host: string, deadline: Deadline) => (error: unknown) => {
 }
 
 const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'no code'
+  error instanceof Error ? ('code' in error && typeof error.code === 'string' ? error.code : error.name) : 'unknown'
 
 /** The body, as long as it keeps the limits; its end is that of the request. */
 function bounded(body: ReadableStream<Uint8Array> | null, largest: number, host: string, deadline: Deadline) {

@@ -11,7 +11,7 @@ import type { Plugin } from './plugin'
 /** A plugin that a tenant has switched on, with the tenant's config: the same object for as long as its row says the same. */
 export type Enabled = { readonly plugin: Plugin; readonly config: Config }
 
-type Deps = {
+export type PluginDeps = {
   readonly database: Database
   readonly plugins: readonly Plugin[]
   readonly sealer: Sealer
@@ -36,7 +36,7 @@ const queries = oncePerDatabase((database) => ({
  * What a tenant has switched on, in the order of the registry. What cannot be read any longer (its config does not fit a
  * newer schema, its secrets do not open) is left out, and said in its state and in the log.
  */
-export async function enabledPlugins(deps: Deps, tenant_id: string): Promise<Enabled[]> {
+export async function enabledPlugins(deps: PluginDeps, tenant_id: string): Promise<Enabled[]> {
   const rows = await queries(deps.database).enabled.execute({ tenant_id })
   if (rows.length === 0) return []
   const enabled: Enabled[] = []
@@ -57,7 +57,7 @@ const caches = new WeakMap<readonly Plugin[], { kept: Map<string, Kept>; size: n
 /** Characters of all keys together. */
 const largestCache = 4_000_000
 
-async function read(deps: Deps, tenant_id: string, plugin: Plugin, row: Row): Promise<Enabled | undefined> {
+async function read(deps: PluginDeps, tenant_id: string, plugin: Plugin, row: Row): Promise<Enabled | undefined> {
   const cache = caches.get(deps.plugins) ?? { kept: new Map<string, Kept>(), size: 0 }
   caches.set(deps.plugins, cache)
   const key = JSON.stringify([tenant_id, plugin.name, row.config, row.sealed_secrets])

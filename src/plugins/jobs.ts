@@ -8,6 +8,7 @@ import type { PluginEvent } from './events'
 import { contextOf, noteFailure } from './guard'
 import type { PluginContext } from './plugin'
 import { eventJob } from './publish'
+import { scheduleJob } from './reschedule'
 
 const EventPayload = shape({
   plugin: Type.String(),
@@ -35,7 +36,7 @@ const SchedulePayload = shape({ plugin: Type.String(), at: Type.String() })
 
 /** Does a plugin's recurring work once. */
 export const pluginSchedules = (deps: Deps): JobKind<typeof SchedulePayload> => ({
-  name: 'plugin_schedule',
+  name: scheduleJob,
   payload: SchedulePayload,
   mostAttempts: 8,
   timeoutMs: 5 * 60_000,

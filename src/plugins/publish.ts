@@ -1,18 +1,17 @@
-import type { Clock } from '../ids'
 import type { JobDeps } from '../jobs/job'
 import { enqueue } from '../jobs/queue'
-import type { Enabled } from './enabled'
+import { type Enabled, enabledPlugins, type PluginDeps } from './enabled'
 import type { EventData, EventType } from './events'
 
 /** The kind of job that brings one event to one plugin. */
-export const eventJob = 'plugin_event'
+export const eventJob = 'plugin.event'
 
 /**
  * Tells the enabled plugins that want it what has happened: a job for each, in the caller's transaction, so that what
  * is undone is not told.
  */
 export async function publish<Type extends EventType>(
-  deps: JobDeps & { clock: Clock },
+  deps: JobDeps,
   tenant_id: string,
   enabled: readonly Enabled[],
   type: Type,
@@ -23,6 +22,16 @@ export async function publish<Type extends EventType>(
     const event = { type, occurred_at: deps.clock.now().toISOString(), data }
     await enqueue(deps, tenant_id, { kind: eventJob, payload: { plugin: plugin.name, event } })
   }
+}
+
+/** As `publish`, for whoever does not know what is enabled. */
+export async function announce<Type extends EventType>(
+  deps: JobDeps & PluginDeps,
+  tenant_id: string,
+  type: Type,
+  data: EventData[Type],
+): Promise<void> {
+  await publish(deps, tenant_id, await enabledPlugins(deps, tenant_id), type, data)
 }
 
 /** A plugin that cannot even say what it wants gets nothing. */

@@ -1,4 +1,5 @@
 import { eq } from 'drizzle-orm'
+import { changedFields, recordAudit } from '../audit/store'
 import type { Principal } from '../auth/principal'
 import { type Database, isUniqueViolation } from '../database/database'
 import { tenant_settings, tenants } from '../database/tables'
@@ -42,7 +43,10 @@ export async function tenantBySlug(database: Database, slug: string): Promise<st
 }
 
 /** The settings of the principal's tenant. */
-export function tenantSettings({ database, clock }: Deps, { tenant_id }: Principal) {
+export function tenantSettings(deps: Deps, principal: Principal) {
+  const { database, clock } = deps
+  const { tenant_id } = principal
+
   const get = async (): Promise<TenantSettings> => {
     const [found] = await database
       .select({
@@ -62,13 +66,18 @@ export function tenantSettings({ database, clock }: Deps, { tenant_id }: Princip
 
   const change = ({ name, ...settings }: TenantSettingsChange): Promise<TenantSettings> =>
     database.transaction(async () => {
+      const before = await get()
       const updated_at = clock.now()
       if (name !== undefined) await database.update(tenants).set({ name, updated_at }).where(eq(tenants.id, tenant_id))
       await database
         .update(tenant_settings)
         .set({ ...settings, updated_at })
         .where(eq(tenant_settings.tenant_id, tenant_id))
-      return await get()
+      const after = await get()
+      const fields = changedFields(before, after)
+      if (fields.length > 0)
+        await recordAudit(deps, principal, { action: 'tenant.changed', subject: tenant_id, detail: { fields } })
+      return after
     })
 
   return { get, change }

@@ -56,6 +56,8 @@ export type KitOptions<Seeded extends object, Fixtures extends Record<string, un
   settleWithinMs?: number
   /** How long a statement waits for another one of its test or for a lock of another test, in ms; 4000 unless said otherwise. */
   patienceMs?: number
+  /** Statements that tests may run in a savepoint although it cannot show all that they do, such as `for update skip locked`. */
+  inSavepoints?: readonly { statement: RegExp; because: string }[]
   /** What is wrong with any app's statements, looked for at the end of each test. */
   lints?: LintOptions
 }
@@ -81,6 +83,7 @@ export async function createKit<
   const { run, door, app, settleWithinMs = 5000, patienceMs = 4000, timeoutMs = timeoutOfRun() } = options
   const startsAt = options.startsAt ?? new Date('2026-01-01T00:00:00.000Z')
   const lateErrors: Error[] = []
+  const tolerated = (options.inSavepoints ?? []).map(({ statement }) => statement)
   guardFetch()
   addQueryMatchers()
   showServer(app)
@@ -193,7 +196,7 @@ export async function createKit<
     const onLate = (error: Error) => {
       if (!failed) lateErrors.push(error)
     }
-    const isolation = await place.isolate(level, identity, own.ledger, { onLate, patienceMs })
+    const isolation = await place.isolate(level, identity, own.ledger, { onLate, patienceMs, tolerated })
     const { sandbox } = isolation
     const streams = new OpenStreams()
     const enter = <T>(work: () => Promise<T>): Promise<T> => asTest(own, () => place.enter(sandbox, work))

@@ -23,7 +23,10 @@ export type LedgerRequest = {
   statements: LedgerStatement[]
 }
 
-const asking = new AsyncLocalStorage<LedgerRequest>()
+const asking = new AsyncLocalStorage<LedgerRequest | undefined>()
+
+/** Runs what a request only caused, so that its statements are not the request's. */
+export const asNobodysRequest = <T>(work: () => T): T => asking.run(undefined, work)
 
 /** What a test did, in order: it is printed with the error when the test fails. */
 export class Ledger {

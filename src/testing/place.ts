@@ -76,7 +76,7 @@ export class Place {
     level: IsolationLevel,
     test: TestIdentity,
     ledger: Ledger,
-    more: { onLate?: (error: Error) => void; patienceMs?: number } = {},
+    more: { onLate?: (error: Error) => void; patienceMs?: number; tolerated?: readonly RegExp[] } = {},
   ): Promise<Isolation> {
     const { dialect } = this.run
     const rules = await this.#commitRules()

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { ManualClock } from './clock'
-import { Ledger } from './ledger'
+import { asNobodysRequest, Ledger } from './ledger'
 import { OutgoingHttp } from './outgoing-http'
 import type { TestIdentity } from './sandbox'
 import { ScriptedModel } from './scripted-model'
@@ -60,4 +60,6 @@ export const outside = {
   },
   /** For errors that nobody foresaw: they fail the test that caused them, even if it does not look. */
   unexpected: (error: unknown): void => void running.get().errors.push(error),
+  /** Around what a request only sets off, such as a worker of jobs: its statements are not counted or linted as the request's. */
+  background: asNobodysRequest,
 }

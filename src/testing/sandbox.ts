@@ -21,6 +21,8 @@ type Options = {
   patienceMs?: number
   /** The tests that hold a transaction in the same database now, this one among them. */
   neighbours?: Iterable<TestIdentity>
+  /** Statements that run in a savepoint although it cannot show all that they do. */
+  tolerated?: readonly RegExp[]
   /** Told of what came when the sandbox was closed, because nobody may be there to hear its error. */
   onLate?: (error: Error) => void
 }
@@ -111,7 +113,7 @@ export class Sandbox implements Session {
     const { level, rules } = this.options
     // Drizzle writes the savepoints of nested transactions itself.
     const nesting = depth > 0 && /^\s*(savepoint|release|rollback\s+to)\b/i.test(text)
-    if (level === 'savepoint' && !nesting) requireForkable(text)
+    if (!nesting) this.#requirePossible(text)
     const startedAt = performance.now()
     let rows: readonly unknown[] | undefined
     let failure: unknown
@@ -238,7 +240,7 @@ export class Sandbox implements Session {
   }
 
   async #recorded(session: Session, statement: Statement, depth: number): Promise<unknown[]> {
-    if (this.options.level === 'savepoint') requireForkable(statement.text)
+    this.#requirePossible(statement.text)
     const startedAt = performance.now()
     let rows: readonly unknown[] | undefined
     let failure: unknown
@@ -313,6 +315,11 @@ export class Sandbox implements Session {
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  #requirePossible(text: string): void {
+    const { level, tolerated = [] } = this.options
+    if (level === 'savepoint' && !tolerated.some((statement) => statement.test(text))) requireForkable(text)
   }
 
   #isInTransaction(): boolean {

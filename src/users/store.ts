@@ -1,11 +1,15 @@
 import { and, count, desc, eq, lt, ne } from 'drizzle-orm'
+import { changedFields, recordAudit } from '../audit/store'
 import { permissionsOf } from '../auth/policy'
 import type { Principal } from '../auth/principal'
 import { type Database, isUniqueViolation } from '../database/database'
 import { tenants, users } from '../database/tables'
 import { conflict, notFound } from '../errors'
 import { type Clock, newId, parseId } from '../ids'
+import type { JobDeps } from '../jobs/job'
 import { decodeCursor, defaultLimit, idCursor, type Page, paged } from '../page'
+import type { PluginDeps } from '../plugins/enabled'
+import { announce } from '../plugins/publish'
 import type { Me, NewUser, User, UserChange, UserQuery } from './schema'
 
 const visible = {
@@ -51,7 +55,8 @@ export async function createUser(
 }
 
 /** The users of the principal's tenant. */
-export function userStore(deps: Deps, { tenant_id, user_id, role }: Principal) {
+export function userStore(deps: JobDeps & PluginDeps, principal: Principal) {
+  const { tenant_id, user_id, role } = principal
   const { database, clock } = deps
   const mine = (id: string) => and(eq(users.tenant_id, tenant_id), eq(users.id, parseId(id, 'user')))
 
@@ -61,7 +66,7 @@ export function userStore(deps: Deps, { tenant_id, user_id, role }: Principal) {
     return found
   }
 
-  const change = (id: string, { role, is_active, display_name }: UserChange): Promise<User> =>
+  const change = (id: string, { role, is_active, display_name }: UserChange, action = 'user.changed'): Promise<User> =>
     database.transaction(async () => {
       const before = await get(id)
       const staysAdmin = (role ?? before.role) === 'admin' && (is_active ?? before.is_active)
@@ -77,6 +82,8 @@ export function userStore(deps: Deps, { tenant_id, user_id, role }: Principal) {
         .where(mine(id))
         .returning(visible)
       if (!updated) throw notFound('user')
+      const fields = changedFields(before, { ...updated, updated_at: before.updated_at })
+      if (fields.length > 0) await recordAudit(deps, principal, { action, subject: updated.id, detail: { fields } })
       return updated
     })
 
@@ -95,9 +102,16 @@ export function userStore(deps: Deps, { tenant_id, user_id, role }: Principal) {
   return {
     get,
     change,
-    create: (user: NewUser): Promise<User> => createUser(deps, tenant_id, user),
+    create: (user: NewUser): Promise<User> =>
+      database.transaction(async () => {
+        const created = await createUser(deps, tenant_id, user)
+        await recordAudit(deps, principal, { action: 'user.created', subject: created.id })
+        const told = { user_id: created.id, role: created.role }
+        await announce(deps, tenant_id, 'user.created', told)
+        return created
+      }),
     /** Users are never deleted, because what they wrote and used stays theirs. */
-    deactivate: async (id: string): Promise<void> => void (await change(id, { is_active: false })),
+    deactivate: async (id: string): Promise<void> => void (await change(id, { is_active: false }, 'user.deactivated')),
 
     async list({ cursor, offset = 0, ...query }: UserQuery): Promise<Page<User>> {
       const { limit = defaultLimit } = query

@@ -1,6 +1,7 @@
 import { setSystemTime } from 'bun:test'
+import { openEgress } from '../../src/egress/open'
 import type { ManualClock } from '../../src/testing'
-import { describe, expect, test } from '../kit'
+import { deps, describe, expect, test } from '../kit'
 import { clientsOf, ecKey, issuerOf, rsaKey, signedBy } from './key-set'
 import { bearer, claimsOf, invalidToken } from './token'
 
@@ -190,6 +191,36 @@ describe.serial('Without its key set', () => {
     const responses = await Promise.all([keysOnly, both].map((each) => each.get('/api/v1/me', bearer(token))))
 
     expect(responses).toMatchObject([withoutKeys(), withoutKeys()])
+  })
+
+  test('because it is on a private address that nobody listed, the log says where to list it', async ({ users }) => {
+    await using issuer = issuerOf(rsa)
+    const warnings: string[] = []
+    const reporter = { ...deps.reporter, warn: (message: string) => void warnings.push(message) }
+    const { keysOnly } = clientsOf(issuer.url, { reporter, egress: openEgress({ allow: [] }) })
+    const token = signedBy(rsa, 'RS256', claimsOf(users.viewerA))
+
+    const response = await keysOnly.get('/api/v1/me', bearer(token))
+
+    expect(response).toMatchObject(withoutKeys())
+    expect(warnings).toEqual([
+      `internal: The keys that tokens are signed with cannot be fetched; try again shortly.; because: EgressError: ${new URL(issuer.url).host} leads to an address that is not public; an operator who wants that lists it in EGRESS_ALLOW.`,
+    ])
+    expect(issuer.fetches()).toBe(0)
+    const { keysOnly: listed } = clientsOf(issuer.url, { egress: openEgress({ allow: [new URL(issuer.url).host] }) })
+    expect(await listed.get('/api/v1/me', bearer(token))).toMatchObject({ status: 200 })
+  })
+
+  test('because it has no end, the answer is the same', async ({ users }) => {
+    await using issuer = issuerOf(rsa)
+    const { keysOnly } = clientsOf(issuer.url)
+    const token = signedBy(rsa, 'RS256', claimsOf(users.viewerA))
+    const more = new TextEncoder().encode('{"keys":[],'.padEnd(64 * 1024))
+    issuer.answer(() => new Response(new ReadableStream({ pull: (controller) => controller.enqueue(more) })))
+
+    const response = await keysOnly.get('/api/v1/me', bearer(token))
+
+    expect(response).toMatchObject(withoutKeys())
   })
 
   test('it is asked for once in 5 s, however many tokens come', async ({ users, clock }) => {

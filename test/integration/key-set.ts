@@ -1,6 +1,7 @@
 import { constants, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { buildApp } from '../../src/app'
 import { tokenVerifier } from '../../src/auth/tokens'
+import type { Deps } from '../../src/deps'
 import { client } from '../../src/testing'
 import { deps, jwtConfig } from '../kit'
 
@@ -58,9 +59,11 @@ export function issuerOf(...keys: Key[]) {
 }
 
 /** Strangers to two apps: one has only the key set, the other the secret too. */
-export function clientsOf(jwksUrl: string, egress = deps.egress) {
+export function clientsOf(jwksUrl: string, changes: Partial<Deps> = {}) {
+  const changed = { ...deps, ...changes }
   const stranger = (secret: string | undefined) => {
-    const app = buildApp({ ...deps, verifyToken: tokenVerifier({ ...jwtConfig, secret, jwksUrl }, deps.clock, egress) })
+    const verifyToken = tokenVerifier({ ...jwtConfig, secret, jwksUrl }, changed.clock, changed.egress)
+    const app = buildApp({ ...changed, verifyToken })
     return client(
       (request) => app.handle(request),
       () => ({}),

@@ -42,7 +42,7 @@ describe('GET /openapi/json', () => {
         },
       })
       expect(operation?.security).toEqual(policy === 'public' ? undefined : [{ bearer: [] }])
-      const takesBody = ['POST', 'PUT', 'PATCH'].includes(method) && !path.endsWith('/disable')
+      const takesBody = ['POST', 'PUT', 'PATCH'].includes(method) && !/\/(disable|retry)$/.test(path)
       expect(Object.keys(operation?.requestBody?.content ?? {})).toEqual(takesBody ? ['application/json'] : [])
     },
   )

@@ -90,6 +90,25 @@ describe('The enabled plugins of a tenant', () => {
     expect([before?.config, after?.config]).toEqual([{ token: 'old' }, { token: 'new' }])
   })
 
+  test('do not fill the memory: what was not read for long is forgotten', async ({ tenantA }) => {
+    const deps = { ...world(), plugins: [plugin({ ...first, config: shape({ text: Type.String() }) })] }
+    await put(tenantA.id, 'zebra')
+    const readWith = async (n: number) => {
+      await change(tenantA.id, 'zebra', { config: { text: `${n} ${'x'.repeat(60_000)}` } })
+      const [enabled] = await enabledPlugins(deps, tenantA.id)
+      return enabled
+    }
+    const oldest = await readWith(0)
+    for (let n = 1; n < 80; n++) await readWith(n)
+    const latest = await readWith(80)
+
+    const again = { latest: await readWith(80), oldest: await readWith(0) }
+
+    expect(again.latest).toBe(latest as Enabled)
+    expect(again.oldest).toEqual(oldest as Enabled)
+    expect(again.oldest).not.toBe(oldest as Enabled)
+  })
+
   test('never share a config with another tenant, nor with another plugin', async ({ tenantA, tenantB }) => {
     const deps = world()
     const same = { config: { word: 'same' } }

@@ -3,8 +3,7 @@ import { tool } from '../../src/plugins/plugin'
 import { shape } from '../../src/schema'
 import { chunk, completion, FakeProvider, says, streams, type Turn } from '../fake-provider'
 import { describe, expect, type Fixtures, test } from '../kit'
-import { speaking } from '../speaking'
-import { aPlugin, switchOn } from '../with-plugins'
+import { aPlugin, peopleWith, switchOn } from '../with-plugins'
 import { asking, json } from './asking'
 
 const echo = tool({
@@ -16,9 +15,10 @@ const echo = tool({
 })
 
 async function operatorAt(world: Fixtures, url: string) {
-  const plugins = [aPlugin({ tools: [echo] })]
-  await switchOn(world, ...plugins)
-  return speaking(world.users.operatorA, { ...asking(url), plugins })
+  const plugin = aPlugin({ tools: [echo] })
+  const { adminA, operatorA } = peopleWith(world, [plugin], asking(url))
+  await switchOn(adminA, plugin)
+  return operatorA
 }
 
 const call = (args: string, id?: string) => ({ id, type: 'function', function: { name: 'echo', arguments: args } })

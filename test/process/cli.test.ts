@@ -38,7 +38,7 @@ beforeAll(async () => {
   await tenantry(create.user, env)
 })
 
-const commands = ['serve', 'migrate', 'tenant create', 'user create', 'token', 'demo']
+const commands = ['serve', 'migrate', 'tenant create', 'user create', 'token', 'keys rotate', 'demo']
 
 describe('help', () => {
   test.each(['', '--help', 'help'])('after "%s" is the list of all commands', async (word) => {
@@ -61,6 +61,7 @@ describe('help', () => {
       ['name', 'slug'],
       ['tenant', 'external-id', 'email', 'role'],
       ['tenant', 'user', 'role', 'ttl'],
+      [],
       [],
     ])
   })
@@ -113,6 +114,7 @@ describe('a command that cannot be carried out', () => {
     ['a token that lives no second', token('--ttl=0'), '--ttl must be 1 to 86400 seconds'],
     ['a token that lives longer than a day', token('--ttl=86401'), '--ttl must be 1 to 86400 seconds'],
     ['a token that lives for a word', token('--ttl=1e3'), '--ttl must be 1 to 86400 seconds'],
+    ['new keys without a key', ['keys', 'rotate'], 'ENCRYPTION_KEY is not set; set it to the key that is to seal'],
     ['demo data over tenants', ['demo'], 'the database has tenants already; demo only fills an empty one'],
   ])('says why in one line: %s', async (_, args, reason) => {
     await using connection = connect(shared.url)

@@ -51,7 +51,18 @@ describe('the tables of tenants', () => {
     const found = await tablesWith(database.root.session, runDatabase.dialect, 'tenant_id')
 
     expect(found.sort()).toEqual(
-      ['conversations', 'idempotency_keys', 'messages', 'tenant_settings', 'usage_records', 'users'].sort(),
+      [
+        'audit_log',
+        'conversations',
+        'idempotency_keys',
+        'job_schedules',
+        'jobs',
+        'messages',
+        'tenant_plugins',
+        'tenant_settings',
+        'usage_records',
+        'users',
+      ].sort(),
     )
   })
 })

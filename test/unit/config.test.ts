@@ -31,6 +31,7 @@ describe('Configuration', () => {
       exportDir: undefined,
       logLevel: 'info',
       openapi: true,
+      jobsConcurrency: 5,
       shutdownGraceMs: 10_000,
     })
   })
@@ -58,6 +59,7 @@ describe('Configuration', () => {
       EXPORT_DIR: '/var/lib/tenantry/exports',
       LOG_LEVEL: 'debug',
       OPENAPI: 'off',
+      JOBS_CONCURRENCY: '0',
       SHUTDOWN_GRACE_MS: '1000',
     })
 
@@ -82,6 +84,7 @@ describe('Configuration', () => {
       exportDir: '/var/lib/tenantry/exports',
       logLevel: 'debug',
       openapi: false,
+      jobsConcurrency: 0,
       shutdownGraceMs: 1_000,
     })
   })
@@ -186,6 +189,7 @@ describe('Configuration', () => {
     ['LOG_LEVEL', 'verbose', {}],
     ['LOG_LEVEL', 'INFO', {}],
     ['OPENAPI', 'false', {}],
+    ['JOBS_CONCURRENCY', '101', {}],
     ['SHUTDOWN_GRACE_MS', '600001', {}],
   ]
   test.each(bad)('refuses %s=%s, and says so in one line', (name, value, others) => {
@@ -232,6 +236,7 @@ describe('Configuration', () => {
       ENCRYPTION_KEY_PREVIOUS: canary,
       LOG_LEVEL: canary,
       OPENAPI: canary,
+      JOBS_CONCURRENCY: canary,
       SHUTDOWN_GRACE_MS: canary,
     }
 

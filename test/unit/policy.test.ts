@@ -14,6 +14,8 @@ const table = {
   'tenant:manage': ['admin'],
   'plugin:manage': ['admin'],
   'analytics:users': ['admin'],
+  'audit:read': ['admin'],
+  'job:manage': ['admin'],
 } as const
 const permissions = Object.keys(table) as (keyof typeof table)[]
 

@@ -93,6 +93,24 @@ describe.if(dialect === 'postgres')('a transaction that clashed with another', (
     expect(await read('one')).toBe(11)
   })
 
+  test('announces only what its last attempt did', async () => {
+    const heard: string[] = []
+    let attempts = 0
+
+    await database.transaction(async () => {
+      const attempt = ++attempts
+      const before = await read('one')
+      database.afterCommit(() => void heard.push(`attempt ${attempt}`))
+      if (attempt === 1) await elsewhere(() => write('one', 10))
+      await database.transaction(async () => {
+        await write('one', before + 1)
+        database.afterCommit(() => void heard.push(`inside attempt ${attempt}`))
+      })
+    })
+
+    expect(heard).toEqual(['attempt 2', 'inside attempt 2'])
+  })
+
   test('is done again when two wait for each other', async () => {
     const met = { one: Promise.withResolvers<void>(), two: Promise.withResolvers<void>() }
     const crossed = (first: Row, second: Row) =>

@@ -304,6 +304,79 @@ for (const [where, within] of [
         expect(await slugs()).toEqual([])
       }),
     )
+    test(
+      'announces what was written in it when it is kept, in order, and not before',
+      within(async () => {
+        const heard: string[] = []
+        const announce = (what: string) => database.afterCommit(() => void heard.push(what))
+
+        await database.transaction(async () => {
+          announce('first')
+          await add('a')
+          await database.transaction(async () => announce('inner'))
+          announce('last')
+          heard.push('work is over')
+        })
+
+        expect(heard).toEqual(['work is over', 'first', 'inner', 'last'])
+      }),
+    )
+
+    test(
+      'announces nothing of what is undone: by its work, by a failed statement, or by the transaction around it',
+      within(async () => {
+        await add('taken')
+        const heard: string[] = []
+        const announce = (what: string) => database.afterCommit(() => void heard.push(what))
+
+        await database
+          .transaction(async () => {
+            announce('undone')
+            throw new Undone()
+          })
+          .catch(undone)
+        await rejection(
+          database.transaction(async () => {
+            announce('refused')
+            await add('taken').catch(() => {})
+          }),
+        )
+        await database
+          .transaction(async () => {
+            await database.transaction(async () => announce('kept inside what is undone'))
+            throw new Undone()
+          })
+          .catch(undone)
+        await database.transaction(async () => {
+          const inner = database.transaction(async () => {
+            announce('inner')
+            throw new Undone()
+          })
+          await inner.catch(undone)
+          announce('outer')
+        })
+
+        expect(heard).toEqual(['outer'])
+      }),
+    )
+
+    test(
+      'announces at once where there is none, and finds what it announces committed',
+      within(async () => {
+        const seen: Promise<string[]>[] = []
+        const announce = () => database.afterCommit(() => void seen.push(slugs()))
+
+        announce()
+        await Promise.all(seen)
+        await database.transaction(async () => {
+          await add('a')
+          await database.transaction(() => add('b'))
+          announce()
+        })
+
+        expect(await Promise.all(seen)).toEqual([[], ['a', 'b']])
+      }),
+    )
   })
 }
 

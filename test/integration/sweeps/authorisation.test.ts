@@ -2,6 +2,7 @@ import { policyOf } from '../../../src/auth/access'
 import { may, type Permission, type Role, roles } from '../../../src/auth/policy'
 import { authorisationSweep, type Caller, type RightRequest } from '../../../src/testing'
 import { app, describe, expect, type Fixtures, test } from '../../kit'
+import { plantDeadJob } from '../dead-job'
 import { bearer, claimsOf, handmade, startSeconds } from '../token'
 
 /** A right request for each route. A new route needs its line here: the sweep fails until it has one. */
@@ -51,7 +52,24 @@ const requests: Record<string, (world: Fixtures) => RightRequest | Promise<Right
     body: { retention_days: 90 },
     status: 200,
   }),
+  'GET /api/v1/plugins': () => ({ path: '/api/v1/plugins', status: 200 }),
+  'GET /api/v1/plugins/:name': () => ({ path: greeter, status: 200 }),
+  'POST /api/v1/plugins/:name/enable': () => ({ path: `${greeter}/enable`, body: { config: {} }, status: 200 }),
+  'POST /api/v1/plugins/:name/disable': () => ({ path: `${greeter}/disable`, status: 200 }),
+  'GET /api/v1/plugins/:name/config': () => ({ path: `${greeter}/config`, status: 200 }),
+  'PUT /api/v1/plugins/:name/config': () => ({ path: `${greeter}/config`, body: { greeting: 'Hi' }, status: 200 }),
+  'PATCH /api/v1/plugins/:name/config': () => ({ path: `${greeter}/config`, body: { greeting: 'Hi' }, status: 200 }),
+  'DELETE /api/v1/plugins/:name/config': () => ({ path: `${greeter}/config`, status: 204 }),
+  'GET /api/v1/admin/audit': () => ({ path: '/api/v1/admin/audit', status: 200 }),
+  'GET /api/v1/admin/jobs': () => ({ path: '/api/v1/admin/jobs', status: 200 }),
+  'POST /api/v1/admin/jobs/:id/retry': async (world) => ({ path: await deadJob(world), body: {}, status: 200 }),
 }
+
+async function deadJob({ tenantA }: Fixtures): Promise<string> {
+  return `/api/v1/admin/jobs/${await plantDeadJob(tenantA.id)}/retry`
+}
+
+const greeter = '/api/v1/plugins/test_greeter'
 
 async function conversation({ adminA }: Fixtures): Promise<string> {
   const { body } = await adminA.post('/api/v1/conversations', { title: 'Q3 planning' })
@@ -123,6 +141,17 @@ const contract: Record<string, Role | 'everybody'> = {
   'DELETE /api/v1/admin/users/:id': 'admin',
   'GET /api/v1/admin/tenant/settings': 'admin',
   'PATCH /api/v1/admin/tenant/settings': 'admin',
+  'GET /api/v1/plugins': 'viewer',
+  'GET /api/v1/plugins/:name': 'viewer',
+  'POST /api/v1/plugins/:name/enable': 'admin',
+  'POST /api/v1/plugins/:name/disable': 'admin',
+  'GET /api/v1/plugins/:name/config': 'admin',
+  'PUT /api/v1/plugins/:name/config': 'admin',
+  'PATCH /api/v1/plugins/:name/config': 'admin',
+  'DELETE /api/v1/plugins/:name/config': 'admin',
+  'GET /api/v1/admin/audit': 'admin',
+  'GET /api/v1/admin/jobs': 'admin',
+  'POST /api/v1/admin/jobs/:id/retry': 'admin',
 }
 
 const leastRole = (policy: Permission | 'public' | undefined) =>

@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { oneOf, shape } from '../../../src/schema'
 import { contractFuzz, type OwnKinds } from '../../../src/testing'
 import { app, describe, type Fixtures, test } from '../../kit'
+import { plantDeadJob } from '../dead-job'
 
 /** What the kinds of src/schema.ts are on the wire. */
 const kinds: OwnKinds = {
@@ -58,15 +59,20 @@ const Refusal = shape({
 })
 
 /** A conversation with messages, and what leads to it; users there are. */
-async function prepare({ adminA, users, model }: Fixtures, route: string) {
+async function prepare({ adminA, tenantA, users, model }: Fixtures, route: string) {
   model.says('Hello')
   const { body: created } = await adminA.post('/api/v1/conversations', { title: 'Q3 planning' })
   await adminA.post('/api/v1/chat', { message: 'Hello?', conversation_id: created.id })
-  const ids: string[] = route.includes('users') ? [users.viewerA.id, users.operatorA.id] : [created.id]
+  const ids: string[] = route.includes('users')
+    ? [users.viewerA.id, users.operatorA.id]
+    : route.includes('jobs')
+      ? [await plantDeadJob(tenantA.id)]
+      : [created.id]
   const places = route.includes('messages') ? ['0', '1'] : ids
   return {
     id: ids,
     conversation_id: ids,
+    name: ['test_courier', 'test_greeter'],
     cursor: places.map((place) => Buffer.from(place).toString('base64url')),
   }
 }

@@ -6,12 +6,15 @@ export type ServiceNames = {
   conversation: string
   message: string
   user: string
+  job: string
   external_id: string
   email: string
   key: string
   word: string
   cursor: string
   user_cursor: string
+  audit_cursor: string
+  job_cursor: string
 }
 
 /** How a route could be asked for somebody else's things, and the status that their owner gets for the first of it. */
@@ -19,6 +22,9 @@ type Entry = { owner: number; attempts: (names: ServiceNames) => Attempt[] }
 
 export const conversations = '/api/v1/conversations'
 export const users = '/api/v1/admin/users'
+export const plugins = '/api/v1/plugins'
+export const audit = '/api/v1/admin/audit'
+export const jobs = '/api/v1/admin/jobs'
 export const settings = '/api/v1/admin/tenant/settings'
 const plain = (path: string): Entry => ({ owner: 200, attempts: () => [{ path }] })
 
@@ -130,6 +136,23 @@ export const entries: Record<string, Entry> = {
     ],
   },
   'DELETE /api/v1/admin/users/:id': { owner: 204, attempts: ({ user }) => [{ path: `${users}/${user}` }] },
+  'GET /api/v1/admin/jobs': {
+    owner: 200,
+    attempts: ({ job_cursor, word }) => [
+      { path: jobs },
+      { path: `${jobs}?state=dead&limit=100` },
+      { path: `${jobs}?kind=${word}` },
+      { path: `${jobs}?cursor=${job_cursor}&limit=1` },
+    ],
+  },
+  'POST /api/v1/admin/jobs/:id/retry': {
+    owner: 200,
+    attempts: ({ job, user, tenant }) => [
+      { path: `${jobs}/${job}/retry` },
+      { path: `${jobs}/${user}/retry` },
+      { path: `${jobs}/${job}/retry?tenant_id=${tenant}` },
+    ],
+  },
   'GET /api/v1/admin/tenant/settings': plain(settings),
   'PATCH /api/v1/admin/tenant/settings': {
     owner: 200,
@@ -137,6 +160,57 @@ export const entries: Record<string, Entry> = {
       { path: settings, body: { retention_days: 30 } },
       { path: settings, body: { tenant_id: tenant } },
       { path: settings, body: { id: tenant } },
+    ],
+  },
+  'GET /api/v1/plugins': plain(plugins),
+  'GET /api/v1/plugins/:name': {
+    owner: 200,
+    attempts: ({ tenant }) => [{ path: `${plugins}/test_courier` }, { path: `${plugins}/${tenant}` }],
+  },
+  'POST /api/v1/plugins/:name/enable': {
+    owner: 200,
+    attempts: ({ tenant, word }) => [
+      { path: `${plugins}/test_courier/enable` },
+      { path: `${plugins}/test_courier/enable`, body: {} },
+      { path: `${plugins}/test_courier/enable`, body: { config: { url: 'http://x', token: '********' } } },
+      { path: `${plugins}/test_courier/enable`, body: { config: { url: `http://${word}` }, tenant_id: tenant } },
+    ],
+  },
+  'POST /api/v1/plugins/:name/disable': {
+    owner: 200,
+    attempts: () => [{ path: `${plugins}/test_courier/disable` }, { path: `${plugins}/test_greeter/disable` }],
+  },
+  'GET /api/v1/plugins/:name/config': {
+    owner: 200,
+    attempts: () => [{ path: `${plugins}/test_courier/config` }, { path: `${plugins}/test_greeter/config` }],
+  },
+  'PUT /api/v1/plugins/:name/config': {
+    owner: 200,
+    attempts: ({ tenant }) => [
+      { path: `${plugins}/test_greeter/config`, body: { greeting: 'Taken' } },
+      { path: `${plugins}/test_courier/config`, body: { url: 'http://x', token: '********' } },
+      { path: `${plugins}/test_greeter/config`, body: { tenant_id: tenant } },
+    ],
+  },
+  'PATCH /api/v1/plugins/:name/config': {
+    owner: 200,
+    attempts: ({ tenant }) => [
+      { path: `${plugins}/test_greeter/config`, body: { greeting: 'Taken' } },
+      { path: `${plugins}/test_courier/config`, body: { options: null } },
+      { path: `${plugins}/test_courier/config`, body: {} },
+      { path: `${plugins}/test_courier/config`, body: { tenant_id: tenant } },
+    ],
+  },
+  'DELETE /api/v1/plugins/:name/config': {
+    owner: 204,
+    attempts: () => [{ path: `${plugins}/test_courier/config` }, { path: `${plugins}/test_greeter/config` }],
+  },
+  'GET /api/v1/admin/audit': {
+    owner: 200,
+    attempts: ({ audit_cursor }) => [
+      { path: audit },
+      { path: `${audit}?cursor=${audit_cursor}` },
+      { path: `${audit}?cursor=${audit_cursor}&limit=1&offset=0` },
     ],
   },
 }

@@ -2,7 +2,8 @@ import { eq } from 'drizzle-orm'
 import * as tables from '../../../src/database/tables'
 import { type Client, isolationSweep } from '../../../src/testing'
 import { app, database, describe, type Fixtures, test } from '../../kit'
-import { conversations, entries, type ServiceNames, settings, users } from './isolation-entries'
+import { plantDeadJob } from '../dead-job'
+import { audit, conversations, entries, jobs, plugins, type ServiceNames, settings, users } from './isolation-entries'
 
 const cursorOf = (id: string) => Buffer.from(id).toString('base64url')
 
@@ -30,6 +31,16 @@ async function plant(
     default_model: canary('default'),
     system_prompt: canary('system'),
   })
+  await client.post(`${plugins}/test_courier/enable`, {
+    config: {
+      url: `http://${canary('url')}`,
+      options: { [canary('option')]: canary('option-value') },
+      token: `token-${tenant}`,
+    },
+  })
+  await client.put(`${plugins}/test_greeter/config`, { greeting: canary('greeting') })
+  const { body: acts } = await client.get(`${audit}?limit=1`)
+  const job = await plantDeadJob(tenant, { kind: canary('kind'), last_error: canary('error') })
   return {
     tenant,
     conversation: created.id,
@@ -40,12 +51,15 @@ async function plant(
     key,
     word: canary('title'),
     cursor: cursorOf(created.id),
+    job,
     user_cursor: cursorOf(user.id),
+    audit_cursor: cursorOf(acts[0].id),
+    job_cursor: cursorOf(job),
   }
 }
 
 /** Names that look the same and belong to nobody: made in the same millisecond, so that they sort alike. */
-function nobodys({ tenant, conversation, message, user }: ServiceNames): ServiceNames {
+function nobodys({ tenant, conversation, message, user, job, audit_cursor }: ServiceNames): ServiceNames {
   const like = (id: string) => `${id.slice(0, 24)}0123456789ab`
   return {
     tenant: like(tenant),
@@ -57,13 +71,17 @@ function nobodys({ tenant, conversation, message, user }: ServiceNames): Service
     key: 'nobodys-key',
     word: 'nobodys-word',
     cursor: cursorOf(like(conversation)),
+    job: like(job),
     user_cursor: cursorOf(like(user)),
+    audit_cursor: cursorOf(like(Buffer.from(audit_cursor, 'base64url').toString())),
+    job_cursor: cursorOf(like(job)),
   }
 }
 
 /** All that is stored of the owner, by table. */
 async function rows({ tenantA }: Fixtures) {
   const { tenants, tenant_settings, conversations, messages, usage_records, idempotency_keys } = tables
+  const { tenant_plugins, audit_log } = tables
   return [
     await database.select().from(tenants).where(eq(tenants.id, tenantA.id)),
     await database.select().from(tenant_settings).where(eq(tenant_settings.tenant_id, tenantA.id)),
@@ -71,7 +89,10 @@ async function rows({ tenantA }: Fixtures) {
     await database.select().from(conversations).where(eq(conversations.tenant_id, tenantA.id)),
     await database.select().from(messages).where(eq(messages.tenant_id, tenantA.id)),
     await database.select().from(usage_records).where(eq(usage_records.tenant_id, tenantA.id)),
+    await database.select().from(tables.jobs).where(eq(tables.jobs.tenant_id, tenantA.id)),
     await database.select().from(idempotency_keys).where(eq(idempotency_keys.tenant_id, tenantA.id)),
+    await database.select().from(tenant_plugins).where(eq(tenant_plugins.tenant_id, tenantA.id)),
+    await database.select().from(audit_log).where(eq(audit_log.tenant_id, tenantA.id)),
   ]
 }
 
@@ -87,7 +108,10 @@ describe('Two tenants with things of the same names', () => {
       `${conversations}?include_archived=true`,
       `${conversations}/${conversation}/messages`,
       users,
+      jobs,
       settings,
+      `${plugins}/test_courier/config`,
+      `${plugins}/test_greeter/config`,
     ],
     rows,
     entries,

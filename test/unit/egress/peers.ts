@@ -1,5 +1,5 @@
-import { generateKeyPairSync, sign as signWith } from 'node:crypto'
-import { createServer, type Socket } from 'node:net'
+import { generateKeyPairSync, sign } from 'node:crypto'
+import { createServer, isIP, type Socket } from 'node:net'
 import { EgressError } from '../../../src/egress/egress'
 
 /** A peer that speaks bytes: `answer` has the socket once the first bytes of a request are there. */
@@ -57,14 +57,17 @@ export const outcome = (work: Promise<Response | string>): Promise<unknown> =>
     (error: unknown) => (error instanceof EgressError ? { kind: error.kind, message: error.message } : error),
   )
 
-/** A certificate for this name that it signs itself, put together by hand since nothing at hand makes one. */
+/** A certificate for this name or IPv4 address that it signs itself, put together by hand since nothing at hand makes one. */
 export function certificateFor(hostname: string): { cert: string; key: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const algorithm = tagged(0x30, Buffer.from('06082a8648ce3d040302', 'hex')) // ecdsa-with-SHA256
   const commonName = tagged(0x30, Buffer.from('0603550403', 'hex'), tagged(0x0c, Buffer.from(hostname)))
   const name = tagged(0x30, tagged(0x31, commonName))
   const time = (year: number) => tagged(0x18, Buffer.from(`${year}0101000000Z`))
-  const alternative = tagged(0x04, tagged(0x30, tagged(0x82, Buffer.from(hostname))))
+  const subject = isIP(hostname)
+    ? tagged(0x87, Buffer.from(hostname.split('.').map(Number)))
+    : tagged(0x82, Buffer.from(hostname))
+  const alternative = tagged(0x04, tagged(0x30, subject))
   const extension = tagged(0x30, Buffer.from('0603551d11', 'hex'), alternative) // subjectAltName
   const body = tagged(
     0x30,
@@ -76,10 +79,10 @@ export function certificateFor(hostname: string): { cert: string; key: string } 
     publicKey.export({ format: 'der', type: 'spki' }),
     tagged(0xa3, tagged(0x30, extension)),
   )
-  const signature = tagged(0x03, Buffer.from([0]), signWith('sha256', body, privateKey))
+  const signature = tagged(0x03, Buffer.from([0]), sign('sha256', body, privateKey))
   const der = tagged(0x30, body, algorithm, signature).toString('base64')
   return {
-    cert: `-----BEGIN CERTIFICATE-----\n${der.replace(/.{64}(?=.)/g, '$&\n')}\n-----END CERTIFICATE-----\n`,
+    cert: `-----BEGIN CERTIFICATE-----\n${der.replace(/.{1,64}/g, '$&\n')}-----END CERTIFICATE-----\n`,
     key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
   }
 }

@@ -1,0 +1,48 @@
+import { afterAll, test as anyTest, describe, expect } from 'bun:test'
+import { dialect } from '../../../src/database/dialect'
+import { jobs } from '../../../src/database/tables'
+import { Lifetime } from '../../../src/lifetime'
+import { createTenant } from '../../../src/tenants/store'
+import { ownDatabase, rowsOf } from '../../own-database'
+import { all, noting, working } from './working'
+
+const test = anyTest.serial
+const own = await ownDatabase()
+afterAll(() => own[Symbol.asyncDispose]())
+const { database } = own
+
+const at = new Date('2026-03-02T09:00:00.000Z')
+const clock = { now: () => at }
+const row = {
+  kind: 'note',
+  payload: { text: 'whose?' },
+  state: 'queued' as const,
+  due_at: at,
+  created_at: at,
+  updated_at: at,
+}
+
+// Only a database without its foreign keys has such rows, as after a restore that went wrong.
+const withoutForeignKeys =
+  dialect === 'sqlite' ? 'pragma foreign_keys = off' : 'alter table jobs drop constraint jobs_tenant_id_tenants_id_fk'
+/** Postgres has a type for ids, so there a tenant can be unknown, but not empty. */
+const lost = ['01890000-0000-7000-8000-000000000000', ...(dialect === 'sqlite' ? ['', 'all'] : [])]
+
+describe('A job that lost its tenant', () => {
+  test('is dead and never runs, for nobody and not for all', async () => {
+    const tenant_id = await createTenant({ database, clock }, { slug: 'acme', name: 'Acme' })
+    await rowsOf(own, withoutForeignKeys)
+    const rows = [...lost, tenant_id].map((tenant_id) => ({ ...row, tenant_id, id: Bun.randomUUIDv7() }))
+    await database.insert(jobs).values(rows)
+    const ran: string[] = []
+    const reporter = { info() {}, warn() {}, unexpected() {} }
+    const kind = noting((_, context) => void ran.push(context.tenant_id))
+    const { worker } = working([kind], {}, { database, clock, reporter, lifetime: new Lifetime(() => {}) })
+
+    await worker.runDue()
+
+    const dead = { state: 'dead', last_error: 'It has no tenant: a job never runs for all.' }
+    expect(ran).toEqual([tenant_id])
+    expect(await all(database)).toMatchObject([...lost.map(() => dead), { state: 'done', last_error: null }])
+  })
+})
