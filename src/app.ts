@@ -1,5 +1,7 @@
 import { cors } from '@elysiajs/cors'
 import { Elysia } from 'elysia'
+import { requestHook } from './analytics/hook'
+import { analyticsRoutes } from './analytics/routes'
 import { auditRoutes } from './audit/routes'
 import { access as accessModule, requirePolicies } from './auth/access'
 import { chatRoutes } from './chat/routes'
@@ -23,6 +25,7 @@ export function buildApp(deps: Deps) {
     handler: { standardHostname: false }, // else a short Host header shifts the path that is routed
     serve: { idleTimeout: 255, maxRequestBodySize: 16 * 1024 * 1024, reusePort: false },
   })
+    .use(requestHook(deps))
     .use(envelope({ reporter: deps.reporter, methodsAt }))
     .use(crossOrigin(deps.corsOrigins))
     .use(healthRoutes(deps, access))
@@ -34,6 +37,7 @@ export function buildApp(deps: Deps) {
     .use(pluginRoutes(deps, access))
     .use(auditRoutes(deps, access))
     .use(jobRoutes(deps, access))
+    .use(analyticsRoutes(deps, access))
   if (deps.openapi) app.use(openapiRoutes(deps, access, () => app))
 
   /** What would have been found at this path with another method, for 405. */

@@ -124,6 +124,36 @@ const commands: Record<string, Command> = {
       return summary
     },
   },
+  'analytics verify': {
+    about: 'Add up all request and usage records again, and compare the sums with what analytics show.',
+    options: {
+      tenant: { type: 'string', help: 'slug of the tenant; all of them, if not given' },
+      repair: { type: 'boolean', help: 'write the sums over what differs' },
+    },
+    run: async ({ tenant, repair }) => {
+      const { inWords, repairRollups, tenantsToVerify, verifyRollups } = await import('./analytics/verify')
+      return await withDatabase(async (database) => {
+        if (tenant !== undefined) await tenantId(database, String(tenant))
+        const all = await tenantsToVerify(database)
+        const lines: string[] = []
+        for (const { id, slug } of all.filter((each) => tenant === undefined || each.slug === tenant)) {
+          const found = await verifyRollups(database, id)
+          if (found.length > 0 && repair) await repairRollups(database, id)
+          lines.push(...found.map((difference) => `${slug} ${inWords(difference)}`))
+        }
+        if (lines.length === 0) return 'The rollups agree with the records.'
+        if (!repair) throw new Mismatch(lines)
+        return [...lines, 'Repaired: these say now what was counted.'].join('\n')
+      })
+    },
+  },
+}
+
+/** What was found not to be as it has to be, a line for each. */
+class Mismatch extends Error {
+  constructor(readonly lines: readonly string[]) {
+    super(lines.join('\n'))
+  }
 }
 
 async function withDatabase<T>(work: (database: Database) => Promise<T>): Promise<T> {
@@ -186,7 +216,7 @@ const usage = (name: string, { about, options }: Command) =>
 const overview = () =>
   [
     `tenantry ${packageJson.version}`,
-    ...Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(14)} ${about}`),
+    ...Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(18)} ${about}`),
     '--help after a command says more.',
   ].join('\n')
 
@@ -219,6 +249,7 @@ async function run(words: string[]): Promise<string | undefined> {
 /** One line for each thing to put right. */
 function explain(error: unknown): readonly string[] {
   if (error instanceof ConfigError) return error.mistakes
+  if (error instanceof Mismatch) return error.lines
   if (error instanceof UsageError || error instanceof AppError) return [error.message]
   // Node's words on wrong arguments go on with advice for rarer cases.
   if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))

@@ -1,3 +1,4 @@
+import { storeRecords } from './analytics/rollup'
 import type { Database } from './database/database'
 import { conversations, messages, tenant_settings, tenants, usage_records, users } from './database/tables'
 import { type Clock, newId } from './ids'
@@ -14,6 +15,22 @@ const talks = [
   ['Onboarding e-mail', 'Write a friendly first line.', 'Welcome! Here is the one thing to try today.'],
   ['Incident of Tuesday', 'Summarise what happened.', 'A certificate expired; it was replaced in nine minutes.'],
 ] as const
+
+type Usage = { tenant_id: string; user_id: string; completion_tokens: number; created_at: Date }
+
+/** What somebody asks for who chats: lists, reads, a reply that takes as long as it is, and now and then a mistake. */
+const requestsAround = ({ tenant_id, user_id, completion_tokens, created_at }: Usage, turn: number) => {
+  const request = (secondsBefore: number, method: string, route: string, status: number, duration_us: number) => {
+    const at = new Date(created_at.getTime() - secondsBefore * 1000)
+    return { tenant_id, user_id, id: newId({ now: () => at }), method, route, status, duration_us, created_at: at }
+  }
+  const one = '/api/v1/conversations/:id'
+  return [
+    request(30, 'GET', '/api/v1/conversations', 200, 1_800 + completion_tokens * 7),
+    request(20, 'GET', `${one}/messages`, turn % 11 === 10 ? 404 : 200, 1_200 + completion_tokens * 5),
+    request(0, 'POST', '/api/v1/chat', turn % 17 === 16 ? 502 : 200, 180_000 + completion_tokens * 9_000),
+  ]
+}
 
 const dayMs = 24 * 60 * 60 * 1000
 
@@ -86,6 +103,7 @@ export async function fillDemo(database: Database, clock: Clock): Promise<string
         })),
       )
       await database.insert(usage_records).values(usage)
+      await storeRecords(database, tenant_id, usage.flatMap(requestsAround))
       replies += usage.length
     }
     return `Two tenants (acme, globex), ${members.length} users (${members.map(({ external_id }) => external_id).join(', ')}), ${3 * talks.length} conversations and ${replies} replies of usage over 30 days.`

@@ -1,3 +1,4 @@
+import type { Observer, Stopwatch } from './analytics/hook'
 import type { access } from './auth/access'
 import type { VerifyToken } from './auth/tokens'
 import type { Database } from './database/database'
@@ -21,6 +22,9 @@ export type Deps = {
   /** For a chat that names no model, of a tenant that has no default. */
   readonly defaultModel: string
   readonly clock: Clock
+  readonly stopwatch: Stopwatch
+  /** Hear of every request. */
+  readonly observers: readonly Observer[]
   readonly reporter: Reporter
   readonly lifetime: Lifetime
   /** All that tenants may switch on, in the order in which they act. */

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import packageJson from '../package.json' with { type: 'json' }
+import { Recorder } from './analytics/recorder'
 import { buildApp } from './app'
 import { tokenVerifier } from './auth/tokens'
 import { heartbeatMs } from './chat/stream'
@@ -44,6 +45,7 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
 
   const lifetime = new Lifetime((error) => reporter.unexpected(error, { doing: 'background work' }))
   const egress = openEgress({ allow: config.egressAllow })
+  const recorder = new Recorder(connection.database, reporter)
   const deps: Deps = {
     database: connection.database,
     ping: connection.ping,
@@ -55,6 +57,8 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     provider: openProvider(config.provider, reporter),
     defaultModel: config.provider.model,
     clock: systemClock,
+    stopwatch: () => performance.now(),
+    observers: [recorder.record],
     reporter,
     lifetime,
     plugins,
@@ -97,6 +101,8 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     lifetime.run(() => worker.drain())
     await lifetime.end(config.shutdownGraceMs)
     await server.stop(true)
+    await recorder.flush()
+    if (recorder.dropped > 0) reporter.warn('Request records were lost.', { dropped: recorder.dropped })
     await connection[Symbol.asyncDispose]()
     reporter.info('Ended.')
   }

@@ -1,4 +1,5 @@
 import { Kind, type TProperties, type TSchema, Type, TypeRegistry } from '@sinclair/typebox'
+import { isDay } from './day'
 
 /** An object with these fields and no others: an unknown one is refused in a body, and cannot leave in an answer. */
 export const shape = <T extends TProperties>(fields: T, options: { description?: string } = {}) =>
@@ -14,6 +15,19 @@ TypeRegistry.Set<{ enum: string[] }>('OneOf', (schema, value) => schema.enum.som
 /** A moment: a Date in the program, ISO 8601 in UTC on the wire. */
 export const Timestamp = Type.Unsafe<Date>({ [Kind]: 'Timestamp', type: 'string', format: 'date-time' })
 TypeRegistry.Set('Timestamp', (_schema, value) => value instanceof Date)
+
+/** A day of the calendar, in UTC. */
+export const Day = Type.Unsafe<string>({
+  [Kind]: 'Day',
+  type: 'string',
+  format: 'date',
+  error: 'must be a day of the calendar as YYYY-MM-DD',
+})
+TypeRegistry.Set('Day', (_schema, value) => typeof value === 'string' && isDay(value))
+
+/** An answer that is made while it is sent. */
+export const Download = Type.Unsafe<Response>({ [Kind]: 'Download', type: 'string', description: 'A file' })
+TypeRegistry.Set('Download', (_schema, value) => value instanceof Response)
 
 export const Id = Type.String({ description: 'UUID v7' })
 

@@ -1,3 +1,4 @@
+import { Recorder, recorderLimits } from '../src/analytics/recorder'
 import { buildApp } from '../src/app'
 import type { Role } from '../src/auth/policy'
 import { signToken, tokenVerifier } from '../src/auth/tokens'
@@ -55,6 +56,16 @@ const egress = openEgress({
   resolve: async (hostname) => [hostname === 'localhost' ? '127.0.0.1' : '93.184.215.14'],
   send: (_, url, init) => fetch(url, init),
 })
+/** The request records of each sandbox apart: a batch is written where its requests were made, when the test settles. */
+const recorders = new WeakMap<object, Recorder>()
+const quiet = { info: () => {}, warn: () => {}, unexpected: outside.unexpected }
+export function recorderHere(): Recorder {
+  const sandbox = Scope.current()?.session
+  if (!sandbox) throw new Error('There is no sandbox here to record requests in.')
+  const recorder = recorders.get(sandbox) ?? new Recorder(database, quiet, { ...recorderLimits, everyMs: 0 })
+  recorders.set(sandbox, recorder)
+  return recorder
+}
 
 /** The app's own dependencies, as tests have them; a test that needs other ones builds another app from these. */
 export const deps: Deps = {
@@ -64,7 +75,10 @@ export const deps: Deps = {
   provider: outside.provider,
   defaultModel: 'scripted',
   clock: outside.clock,
-  reporter: { info: () => {}, warn: () => {}, unexpected: outside.unexpected },
+  // A request takes as long as the test's clock was moved while it ran.
+  stopwatch: () => outside.clock.now().getTime(),
+  observers: [(seen) => recorderHere().record(seen)],
+  reporter: quiet,
   lifetime: new Lifetime(outside.unexpected),
   plugins: [...plugins, ...testPlugins],
   egress,
@@ -94,7 +108,10 @@ export const kit = await createKit({
   app,
   prepare: async (session) => void (await migrate(new Scope(session))),
   seed,
-  settle: () => deps.lifetime.settle(),
+  settle: async () => {
+    await deps.lifetime.settle()
+    await recorderHere().flush()
+  },
   startsAt,
   lints: {
     tenantColumn: 'tenant_id',

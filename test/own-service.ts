@@ -1,3 +1,4 @@
+import { Recorder, recorderLimits } from '../src/analytics/recorder'
 import { buildApp } from '../src/app'
 import { signToken, tokenVerifier } from '../src/auth/tokens'
 import type { Deps } from '../src/deps'
@@ -37,6 +38,8 @@ export async function ownService(provider: Provider, changes: Partial<Deps> = {}
   const unexpected = (error: unknown) => void errors.push(error)
   // Outside the kit's tests nothing is scripted: it goes to peers on this machine, and no name leads anywhere.
   const egress = openEgress({ allow: ['127.0.0.1'], resolve: async () => [] })
+  const reporter = { info: () => {}, warn: unexpected, unexpected }
+  const recorder = new Recorder(database, reporter, { ...recorderLimits, everyMs: 0 })
   const deps: Deps = {
     ...kitDeps,
     database,
@@ -44,7 +47,9 @@ export async function ownService(provider: Provider, changes: Partial<Deps> = {}
     ping: connection.ping,
     verifyToken: tokenVerifier(jwtConfig, systemClock, egress),
     clock: systemClock,
-    reporter: { info: () => {}, warn: unexpected, unexpected },
+    stopwatch: () => performance.now(),
+    observers: [recorder.record],
+    reporter,
     lifetime: new Lifetime(unexpected),
     egress,
     jobBell: new JobBell(),
@@ -74,10 +79,12 @@ export async function ownService(provider: Provider, changes: Partial<Deps> = {}
       // Bun tells nobody when a request whose caller left is over.
       while ((app.server?.pendingRequests ?? 0) > 0) await new Promise((resolve) => setImmediate(resolve))
       await deps.lifetime.settle()
+      await recorder.flush()
     },
     [Symbol.asyncDispose]: async () => {
       await app.server?.stop(true)
       await deps.lifetime.settle()
+      await recorder.flush()
       await connection[Symbol.asyncDispose]()
     },
   }

@@ -34,6 +34,8 @@ export async function openSized(url: string, messages: number) {
     provider: echoProvider,
     defaultModel: 'echo',
     clock: systemClock,
+    stopwatch: () => performance.now(),
+    observers: [],
     reporter: { info() {}, warn() {}, unexpected: fail },
     lifetime: new Lifetime(fail),
     plugins,

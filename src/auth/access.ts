@@ -23,6 +23,7 @@ export function access({ database, verifyToken }: { database: Database; verifyTo
         'www-authenticate': 'Bearer error="invalid_token"',
       })
     const principal = await requirePrincipal(database, claims)
+    callers.set(context.request, principal)
     if (!may(principal.role, permission))
       throw forbidden(`This needs the permission ${permission}, which the role ${principal.role} does not have.`)
     context.principal = principal
@@ -49,6 +50,11 @@ export function access({ database, verifyToken }: { database: Database; verifyTo
     }),
   })
 }
+
+const callers = new WeakMap<Request, Principal>()
+
+/** Who made the request, as far as that is known: also of one that was refused because the caller may not do this. */
+export const callerOf = (request: Request): Principal | undefined => callers.get(request)
 
 const declared = 'x-permission'
 

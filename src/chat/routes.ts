@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
+import { answerLasts } from '../analytics/hook'
 import type { Access, Deps } from '../deps'
 import { requestIdOf } from '../envelope'
 import { chatPlugins } from '../plugins/chat'
@@ -41,6 +42,7 @@ export const chatRoutes = (deps: Deps, access: Access) =>
         reporter: deps.reporter,
         leave: () => waiting.leave(),
       })
+      answerLasts(request, finished)
       deps.lifetime.run(() => finished.finally(() => waiting.over()))
       return response
     },

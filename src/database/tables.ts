@@ -21,6 +21,12 @@ const tenant_id = () =>
     .notNull()
     .references(() => tenants.id, { onDelete: 'cascade' })
 
+/** In millionths of a currency unit for a million tokens. */
+export type Prices = Record<
+  string,
+  { prompt_micros_per_million_tokens: number; completion_micros_per_million_tokens: number }
+>
+
 export const tenants = table('tenants', {
   id: uuid().primaryKey(),
   slug: text().notNull().unique(),
@@ -37,6 +43,10 @@ export const tenant_settings = table('tenant_settings', {
   monthly_token_quota: bigint(),
   requests_per_minute: integer(),
   retention_days: integer(),
+  /** What tokens cost, by model: see analytics/cost.ts. */
+  prices: json().$type<Prices>().notNull().default({}),
+  /** Request records of earlier days may be gone; their rollups stay. */
+  requests_pruned_before: text(),
   updated_at: timestamp().notNull(),
 })
 
@@ -284,4 +294,86 @@ export const job_schedules = table(
     primaryKey({ name: 'job_schedules_key', columns: [schedule.tenant_id, schedule.name] }),
     index('job_schedules_next').on(schedule.next_at),
   ],
+)
+
+/** One line for each request of a known caller, kept for `retention_days`. Its id is made of its time, so it sorts and is found by it. */
+export const request_records = table(
+  'request_records',
+  {
+    tenant_id: tenant_id(),
+    id: uuid().notNull(),
+    /** No reference to the user: what would be checked here for every request, the access module has just read. */
+    user_id: uuid().notNull(),
+    method: text().notNull(),
+    /** As it is declared (`/api/v1/conversations/:id`), never as it was asked for. */
+    route: text().notNull(),
+    status: integer().notNull(),
+    duration_us: bigint().notNull(),
+    created_at: timestamp().notNull(),
+  },
+  (record) => [primaryKey({ name: 'request_records_key', columns: [record.tenant_id, record.id] })],
+)
+
+const day = () => text().notNull() // YYYY-MM-DD, in UTC
+
+const requestCounters = () => ({
+  request_count: bigint().notNull().default(0),
+  error_count: bigint().notNull().default(0),
+  duration_us: bigint().notNull().default(0),
+})
+
+/** All requests of a tenant's day; `latency` is a sketch, see analytics/sketch.ts. */
+export const tenant_days = table(
+  'tenant_days',
+  { tenant_id: tenant_id(), day: day(), ...requestCounters(), latency: text().notNull() },
+  (row) => [primaryKey({ name: 'tenant_days_key', columns: [row.tenant_id, row.day] })],
+)
+
+export const route_days = table(
+  'route_days',
+  {
+    tenant_id: tenant_id(),
+    day: day(),
+    method: text().notNull(),
+    route: text().notNull(),
+    ...requestCounters(),
+    latency: text().notNull(),
+  },
+  (row) => [primaryKey({ name: 'route_days_key', columns: [row.tenant_id, row.day, row.method, row.route] })],
+)
+
+/** Who was there, so that users are counted exactly over any number of days. */
+export const user_days = table(
+  'user_days',
+  { tenant_id: tenant_id(), day: day(), user_id: uuid().notNull(), ...requestCounters() },
+  (row) => [primaryKey({ name: 'user_days_key', columns: [row.tenant_id, row.day, row.user_id] })],
+)
+
+/**
+ * What usage records add up to. Triggers write it, in the transaction of the record. On Postgres there is a row for each
+ * `shard` of the connections, or replies to one user that end at the same time would undo each other.
+ */
+export const usage_days = table(
+  'usage_days',
+  {
+    tenant_id: tenant_id(),
+    day: day(),
+    user_id: uuid().notNull(),
+    model: text().notNull(),
+    shard: integer().notNull().default(0),
+    reply_count: bigint().notNull(),
+    prompt_tokens: bigint().notNull(),
+    completion_tokens: bigint().notNull(),
+    estimated_tokens: bigint().notNull(),
+  },
+  (row) => [
+    primaryKey({ name: 'usage_days_key', columns: [row.tenant_id, row.day, row.user_id, row.model, row.shard] }),
+  ],
+)
+
+/** How many messages were stored that day, those of conversations that are gone included; written as `usage_days` is. */
+export const message_days = table(
+  'message_days',
+  { tenant_id: tenant_id(), day: day(), shard: integer().notNull().default(0), message_count: bigint().notNull() },
+  (row) => [primaryKey({ name: 'message_days_key', columns: [row.tenant_id, row.day, row.shard] })],
 )

@@ -1,3 +1,5 @@
+import { pruneRequestsJob } from '../analytics/retention'
+import { daySummaryJob } from '../analytics/summary-event'
 import type { Deps } from '../deps'
 import { pluginEvents, pluginSchedules } from '../plugins/jobs'
 import type { JobKind } from './job'
@@ -6,9 +8,13 @@ import type { TenantSchedule } from './schedules'
 
 /** Every kind of work that this program knows how to do. */
 export function jobKinds(deps: Deps): readonly JobKind[] {
-  const kinds: JobKind[] = [pluginEvents(deps), pluginSchedules(deps)]
+  const kinds = [pluginEvents(deps), pluginSchedules(deps), daySummaryJob(deps), pruneRequestsJob(deps)]
   return [...kinds, pruning(deps, ['jobs.prune', ...kinds.map(({ name }) => name)])]
 }
 
-/** What each active tenant has done for it again and again. */
-export const everyTenant: readonly TenantSchedule[] = [{ name: 'jobs.prune', kind: 'jobs.prune', cron: '17 3 * * *' }]
+/** What each active tenant has done for it again and again; times are in UTC. */
+export const everyTenant: readonly TenantSchedule[] = [
+  { name: 'analytics.summary', kind: 'analytics.summary', cron: '5 0 * * *' },
+  { name: 'jobs.prune', kind: 'jobs.prune', cron: '17 3 * * *' },
+  { name: 'analytics.prune', kind: 'analytics.prune', cron: '37 3 * * *' },
+]

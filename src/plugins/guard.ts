@@ -1,3 +1,4 @@
+import { usageReader } from '../analytics/usage'
 import type { Deps } from '../deps'
 import { AppError } from '../errors'
 import { describe } from '../reporter'
@@ -77,10 +78,11 @@ async function within<T>(ms: number, answer: Promise<T>, stop: AbortController):
 }
 
 export function contextOf(
-  { clock, egress, files }: Deps,
+  deps: Deps,
   tenant_id: string,
   config: Record<string, unknown>,
   signal: AbortSignal,
 ): PluginContext<Record<string, unknown>> {
-  return { tenant_id, config, clock, egress, files: files(tenant_id), usage: { daily: async () => [] }, signal }
+  const { clock, egress, files } = deps
+  return { tenant_id, config, clock, egress, files: files(tenant_id), usage: usageReader(deps, tenant_id), signal }
 }

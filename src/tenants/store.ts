@@ -56,6 +56,7 @@ export function tenantSettings(deps: Deps, principal: Principal) {
         monthly_token_quota: tenant_settings.monthly_token_quota,
         requests_per_minute: tenant_settings.requests_per_minute,
         retention_days: tenant_settings.retention_days,
+        prices: tenant_settings.prices,
       })
       .from(tenants)
       .innerJoin(tenant_settings, eq(tenant_settings.tenant_id, tenants.id))

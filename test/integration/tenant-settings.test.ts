@@ -7,6 +7,7 @@ const untouched = {
   monthly_token_quota: null,
   requests_per_minute: null,
   retention_days: null,
+  prices: {},
 }
 
 describe('GET /api/v1/admin/tenant/settings', () => {
@@ -35,6 +36,8 @@ describe('PATCH /api/v1/admin/tenant/settings', () => {
     ['requests_per_minute', 1_000_000],
     ['retention_days', 1],
     ['retention_days', 36_500],
+    ['prices', {}],
+    ['prices', { scripted: { prompt_micros_per_million_tokens: 0, completion_micros_per_million_tokens: 15_000_000 } }],
   ]
   test.each(changes)('changes %s and nothing else', async (field, value, { adminA }) => {
     const response = await adminA.patch(path, { [field]: value })

@@ -38,7 +38,16 @@ beforeAll(async () => {
   await tenantry(create.user, env)
 })
 
-const commands = ['serve', 'migrate', 'tenant create', 'user create', 'token', 'keys rotate', 'demo']
+const commands = [
+  'serve',
+  'migrate',
+  'tenant create',
+  'user create',
+  'token',
+  'keys rotate',
+  'demo',
+  'analytics verify',
+]
 
 describe('help', () => {
   test.each(['', '--help', 'help'])('after "%s" is the list of all commands', async (word) => {
@@ -63,6 +72,7 @@ describe('help', () => {
       ['tenant', 'user', 'role', 'ttl'],
       [],
       [],
+      ['tenant', 'repair'],
     ])
   })
 })
@@ -302,3 +312,35 @@ describe.if(dialect === 'sqlite')('a new SQLite file', () => {
     expect(await Bun.file(file).exists()).toBe(true)
   })
 })
+
+describe('analytics verify', () => {
+  test('says in a line what does not agree, fails, and can put it right', async () => {
+    await using own = await emptyDatabase()
+    const at = { DATABASE_URL: own.url }
+    await tenantry(['demo'], at)
+
+    const right = await tenantry(['analytics', 'verify'], at)
+    await sqlAt(
+      own.url,
+      'update tenant_days set request_count = request_count + 1 where request_count = (select max(request_count) from tenant_days)',
+    )
+    const wrong = await tenantry(['analytics', 'verify'], at)
+    const repaired = await tenantry(['analytics', 'verify', '--tenant', 'acme', '--repair'], at)
+    const again = await tenantry(['analytics', 'verify', '--tenant', 'acme'], at)
+    const unknown = await tenantry(['analytics', 'verify', '--tenant', 'initech'], at)
+
+    expect(right).toEqual({ code: 0, out: 'The rollups agree with the records.\n', err: '' })
+    expect({ code: wrong.code, out: wrong.out }).toEqual({ code: 1, out: '' })
+    expect(wrong.err).toMatch(
+      /^(tenantry: acme tenant_days \d{4}-\d\d-\d\d: kept \d+ requests, .*, counted \d+ requests, .*\n)+$/,
+    )
+    expect(repaired).toMatchObject({ code: 0, err: '' })
+    expect(again).toEqual(right)
+    expect(unknown).toEqual({ code: 1, out: '', err: 'tenantry: There is no such tenant.\n' })
+  })
+})
+
+async function sqlAt(url: string, text: string): Promise<void> {
+  await using connection = connect(url)
+  await rowsOf(connection, text)
+}

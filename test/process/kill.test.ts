@@ -1,5 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { verifyRollups } from '../../src/analytics/verify'
 import { connect } from '../../src/database/database'
+import { request_records } from '../../src/database/tables'
 import { read } from '../../src/testing'
 import { emptyDatabase, everything } from '../own-database'
 import { type Served, seed, startServer } from './program'
@@ -19,7 +21,7 @@ type Stored = { id: string; position: number; role: string; content: string; sta
 describe('a server that is killed again and again', () => {
   test('has every message and reply that it acknowledged, whole, once and in order', async () => {
     await using database = await emptyDatabase()
-    const { token } = await seed(database.url)
+    const { token, tenant_id } = await seed(database.url)
     await using servers = new AsyncDisposableStack()
     const start = async () => servers.use(await startServer({ DATABASE_URL: database.url }))
     const ledger: Acknowledged[] = []
@@ -79,6 +81,9 @@ describe('a server that is killed again and again', () => {
     const paidFor = usage_records.map(({ message_id }) => String(message_id))
     expect(new Set(paidFor).size).toBe(paidFor.length)
     expect(ledger.filter(({ message_id }) => !paidFor.includes(message_id))).toEqual([])
+    const { requests, differences } = await verified(database.url, tenant_id)
+    expect(requests).toBeGreaterThan(0)
+    expect(differences).toEqual([])
   })
 })
 
@@ -106,6 +111,13 @@ async function say(
   } catch {
     return undefined
   }
+}
+
+/** What the rollups say beside what the records add up to; and how many records there are. */
+async function verified(url: string, tenant_id: string) {
+  await using connection = connect(url)
+  const requests = await connection.database.$count(request_records)
+  return { requests, differences: await verifyRollups(connection.database, tenant_id) }
 }
 
 async function contents(url: string) {

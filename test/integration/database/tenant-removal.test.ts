@@ -49,6 +49,9 @@ async function fill(): Promise<void> {
   }
 }
 
+/** What triggers write when a message or a usage record is stored. */
+const rolledUp = { message_days: true, usage_days: true }
+
 describe('deleting a tenant', () => {
   test("removes every row of it from every table, and leaves the other tenant's rows as they were", async () => {
     await fill()
@@ -62,7 +65,8 @@ describe('deleting a tenant', () => {
     const ofB = (row: object) =>
       JSON.stringify(row).replaceAll('-', '').includes(idOf('b', 'tenant_id').replaceAll('-', ''))
     for (const name of tables.map(getTableName)) {
-      expect({ name, rows: before[name]?.filter(ofA).length }).toEqual({ name, rows: 1 })
+      // Triggers made some more of them.
+      expect({ name, rows: before[name]?.filter(ofA).length ?? 0 }).toEqual({ name, rows: name in rolledUp ? 2 : 1 })
       expect({ name, rows: after[name] }).toEqual({ name, rows: before[name]?.filter(ofB) })
     }
     // Tables that the schema file does not know, such as a search index.

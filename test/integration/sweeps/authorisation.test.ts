@@ -63,6 +63,12 @@ const requests: Record<string, (world: Fixtures) => RightRequest | Promise<Right
   'GET /api/v1/admin/audit': () => ({ path: '/api/v1/admin/audit', status: 200 }),
   'GET /api/v1/admin/jobs': () => ({ path: '/api/v1/admin/jobs', status: 200 }),
   'POST /api/v1/admin/jobs/:id/retry': async (world) => ({ path: await deadJob(world), body: {}, status: 200 }),
+  'GET /api/v1/analytics/summary': () => ({ path: '/api/v1/analytics/summary', status: 200 }),
+  'GET /api/v1/analytics/daily': () => ({ path: '/api/v1/analytics/daily', status: 200 }),
+  'GET /api/v1/analytics/routes': () => ({ path: '/api/v1/analytics/routes', status: 200 }),
+  'GET /api/v1/analytics/models': () => ({ path: '/api/v1/analytics/models', status: 200 }),
+  'GET /api/v1/analytics/users': () => ({ path: '/api/v1/analytics/users', status: 200 }),
+  'GET /api/v1/analytics/export': () => ({ path: '/api/v1/analytics/export', status: 200 }),
 }
 
 async function deadJob({ tenantA }: Fixtures): Promise<string> {
@@ -152,6 +158,12 @@ const contract: Record<string, Role | 'everybody'> = {
   'GET /api/v1/admin/audit': 'admin',
   'GET /api/v1/admin/jobs': 'admin',
   'POST /api/v1/admin/jobs/:id/retry': 'admin',
+  'GET /api/v1/analytics/summary': 'viewer',
+  'GET /api/v1/analytics/daily': 'viewer',
+  'GET /api/v1/analytics/routes': 'viewer',
+  'GET /api/v1/analytics/models': 'viewer',
+  'GET /api/v1/analytics/users': 'admin',
+  'GET /api/v1/analytics/export': 'operator',
 }
 
 const leastRole = (policy: Permission | 'public' | undefined) =>

@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { dayAfter, isDay } from '../../../src/day'
 import { oneOf, shape } from '../../../src/schema'
 import { contractFuzz, type OwnKinds } from '../../../src/testing'
 import { app, describe, type Fixtures, test } from '../../kit'
@@ -18,6 +19,14 @@ const kinds: OwnKinds = {
     values: ({ minimum = 0, maximum = 0 }, fc) => fc.integer({ min: minimum, max: maximum }).map(String),
     accepts: (value, { minimum = 0, maximum = 0 }) =>
       /^\d{1,15}$/.test(String(value)) && Number(value) >= minimum && Number(value) <= maximum,
+  },
+  Day: {
+    values: (_schema, fc) => fc.integer({ min: 0, max: 300 }).map((days) => dayAfter('2025-06-01', days)),
+    accepts: (value) => typeof value === 'string' && isDay(value),
+  },
+  Download: {
+    values: (_schema, fc) => fc.constant(''),
+    accepts: (value) => Array.isArray(value) || /^[a-z_,\d]+\r\n/.test(String(value)),
   },
   EventStream: {
     values: (_schema, fc) => fc.constant([]),

@@ -26,6 +26,7 @@ export const plugins = '/api/v1/plugins'
 export const audit = '/api/v1/admin/audit'
 export const jobs = '/api/v1/admin/jobs'
 export const settings = '/api/v1/admin/tenant/settings'
+const analytics = '/api/v1/analytics'
 const plain = (path: string): Entry => ({ owner: 200, attempts: () => [{ path }] })
 
 /** Every route of the service. */
@@ -211,6 +212,36 @@ export const entries: Record<string, Entry> = {
       { path: audit },
       { path: `${audit}?cursor=${audit_cursor}` },
       { path: `${audit}?cursor=${audit_cursor}&limit=1&offset=0` },
+    ],
+  },
+  'GET /api/v1/analytics/summary': {
+    owner: 200,
+    attempts: ({ tenant, user }) => [
+      { path: `${analytics}/summary` },
+      { path: `${analytics}/summary?tenant_id=${tenant}` },
+      { path: `${analytics}/summary?user_id=${user}` },
+    ],
+  },
+  'GET /api/v1/analytics/daily': plain(`${analytics}/daily`),
+  'GET /api/v1/analytics/routes': plain(`${analytics}/routes`),
+  'GET /api/v1/analytics/models': plain(`${analytics}/models`),
+  'GET /api/v1/analytics/users': {
+    owner: 200,
+    attempts: ({ tenant, user }) => [
+      { path: `${analytics}/users` },
+      { path: `${analytics}/users?offset=0&limit=100` },
+      { path: `${analytics}/users?tenant_id=${tenant}` },
+      { path: `${analytics}/users?user_id=${user}` },
+    ],
+  },
+  'GET /api/v1/analytics/export': {
+    owner: 200,
+    attempts: ({ tenant }) => [
+      { path: `${analytics}/export` },
+      { path: `${analytics}/export?rows=routes&format=json` },
+      { path: `${analytics}/export?rows=requests` },
+      { path: `${analytics}/export?rows=requests&format=json` },
+      { path: `${analytics}/export?tenant_id=${tenant}` },
     ],
   },
 }

@@ -90,6 +90,8 @@ async function rows({ tenantA }: Fixtures) {
     await database.select().from(messages).where(eq(messages.tenant_id, tenantA.id)),
     await database.select().from(usage_records).where(eq(usage_records.tenant_id, tenantA.id)),
     await database.select().from(tables.jobs).where(eq(tables.jobs.tenant_id, tenantA.id)),
+    await database.select().from(tables.usage_days).where(eq(tables.usage_days.tenant_id, tenantA.id)),
+    await database.select().from(tables.message_days).where(eq(tables.message_days.tenant_id, tenantA.id)),
     await database.select().from(idempotency_keys).where(eq(idempotency_keys.tenant_id, tenantA.id)),
     await database.select().from(tenant_plugins).where(eq(tenant_plugins.tenant_id, tenantA.id)),
     await database.select().from(audit_log).where(eq(audit_log.tenant_id, tenantA.id)),

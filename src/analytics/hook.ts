@@ -1,0 +1,82 @@
+import { Elysia } from 'elysia'
+import { callerOf } from '../auth/access'
+import type { Clock } from '../ids'
+import type { Lifetime } from '../lifetime'
+
+/** One request, once it is answered. */
+export type Observation = {
+  /** Undefined where nobody was let in, or nothing asked who it is. */
+  caller: { tenant_id: string; user_id: string } | undefined
+  method: string
+  /** As it is declared, `/api/v1/conversations/:id`; `(unmatched)` where no route was. */
+  route: string
+  status: number
+  /** Until the answer is made; of a stream, until its end. */
+  duration_us: number
+  /** When it began. */
+  at: Date
+}
+
+/** Hears of every request. Quick and synchronous, for it runs before the answer leaves. */
+export type Observer = (seen: Observation) => void
+
+/** Milliseconds of a clock that is never set back; only differences mean something. */
+export type Stopwatch = () => number
+
+type Deps = {
+  clock: Clock
+  stopwatch: Stopwatch
+  lifetime: Lifetime
+  observers: readonly Observer[]
+}
+
+export const unmatched = '(unmatched)'
+
+const methods = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'])
+
+/**
+ * Observes every request, also those that no route or no caller was found for. Around everything else (`wrap`), because
+ * Elysia's onAfterResponse does not see what is answered before routing, nor the status of a Response that a handler made.
+ */
+export function requestHook({ clock, stopwatch, lifetime, observers }: Deps) {
+  const routes = new WeakMap<Request, string>()
+
+  const observe = (request: Request, status: number, at: Date, startedAt: number) => {
+    const seen: Observation = {
+      caller: callerOf(request),
+      method: methods.has(request.method) ? request.method : 'OTHER',
+      route: routes.get(request) ?? unmatched,
+      status,
+      duration_us: Math.max(0, Math.round((stopwatch() - startedAt) * 1000)),
+      at,
+    }
+    for (const observer of observers) observer(seen)
+  }
+
+  return new Elysia({ name: 'request-hook' })
+    .wrap((next) => (...args: unknown[]) => {
+      const request = args[0] as Request
+      const at = clock.now()
+      const startedAt = stopwatch()
+      const answered = (response: unknown) => {
+        const status = response instanceof Response ? response.status : 101 // upgraded to a WebSocket
+        const rest = lasting.get(request)
+        if (rest) lifetime.run(() => rest.then(() => observe(request, status, at, startedAt)))
+        else observe(request, status, at, startedAt)
+        return response
+      }
+      const answer: unknown = next(...args)
+      return answer instanceof Promise ? answer.then(answered) : answered(answer)
+    })
+    .onTransform({ as: 'global' }, ({ request, route }) => void routes.set(request, route))
+    .onError({ as: 'global' }, ({ request, route }) => {
+      if (route) routes.set(request, route)
+    })
+}
+
+const lasting = new WeakMap<Request, Promise<void>>()
+
+/** Says that the answer to a request goes on after its headers, until `finished`, which never rejects. */
+export function answerLasts(request: Request, finished: Promise<void>): void {
+  lasting.set(request, finished)
+}

@@ -1,0 +1,118 @@
+import type { Database } from '../database/database'
+import { newId } from '../ids'
+import { describe, type Reporter } from '../reporter'
+import type { Observation } from './hook'
+import { type RequestRecord, storeRecords } from './rollup'
+
+export const recorderLimits = {
+  /** How long a record waits for others, in ms: a crash loses at most these. 0 waits for `flush`. */
+  everyMs: 1000,
+  /** In one transaction. */
+  batch: 500,
+  /** Waiting, of all tenants; what comes when there are so many is dropped, and counted. */
+  most: 20_000,
+  /** How often a batch is tried before it is dropped. */
+  attempts: 5,
+}
+
+type Batch = { tenant_id: string; records: RequestRecord[]; attempts: number }
+
+/**
+ * Keeps what the hook sees until it is worth a transaction. Recording costs a request nothing but memory, and little of
+ * that: a database that is slow or away costs records, never requests.
+ */
+export class Recorder {
+  #waiting = new Map<string, RequestRecord[]>()
+  #refused: Batch[] = []
+  #size = 0
+  #dropped = 0
+  #failing = false
+  #dropping = false
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #writing: Promise<void> = Promise.resolve()
+
+  constructor(
+    private readonly database: Database,
+    private readonly reporter: Reporter,
+    private readonly limits = recorderLimits,
+  ) {}
+
+  /** Records that are lost, since the process began: there was no room, or the database refused them too often. */
+  get dropped(): number {
+    return this.#dropped
+  }
+
+  /** Requests of nobody in particular belong to no tenant and are not kept. */
+  readonly record = ({ caller, at, ...seen }: Observation): void => {
+    if (!caller) return
+    if (this.#size >= this.limits.most) {
+      this.#drop(1, 'they came faster than they could be written')
+      return
+    }
+    const { tenant_id, user_id } = caller
+    const records = this.#waiting.get(tenant_id) ?? []
+    this.#waiting.set(tenant_id, records)
+    records.push({ tenant_id, user_id, ...seen, id: newId({ now: () => at }), created_at: at })
+    this.#size++
+    if (records.length >= this.limits.batch && this.limits.everyMs > 0) void this.flush()
+    else this.#wait()
+  }
+
+  /** Resolves when all that was recorded before is written, dropped, or refused and kept for the next time. Never rejects. */
+  flush(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#writing = this.#writing.then(() => this.#write())
+    return this.#writing
+  }
+
+  #wait(): void {
+    if (this.#timer !== undefined || this.limits.everyMs === 0) return
+    this.#timer = setTimeout(() => void this.flush(), this.limits.everyMs)
+    this.#timer.unref()
+  }
+
+  async #write(): Promise<void> {
+    const batches = [...this.#refused, ...this.#batches()]
+    this.#refused = []
+    for (const batch of batches) await this.#store(batch)
+    if (this.#refused.length > 0) this.#wait()
+    else this.#failing = this.#dropping = false
+  }
+
+  #batches(): Batch[] {
+    const waiting = [...this.#waiting]
+    this.#waiting = new Map()
+    return waiting.flatMap(([tenant_id, records]) =>
+      Array.from({ length: Math.ceil(records.length / this.limits.batch) }, (_, n) => ({
+        tenant_id,
+        records: records.slice(n * this.limits.batch, (n + 1) * this.limits.batch),
+        attempts: 0,
+      })),
+    )
+  }
+
+  async #store(batch: Batch): Promise<void> {
+    const { tenant_id, records, attempts } = batch
+    try {
+      await storeRecords(this.database, tenant_id, records, { mayBeThere: attempts > 0 })
+    } catch (error) {
+      if (attempts + 1 < this.limits.attempts) {
+        if (!this.#failing)
+          this.reporter.warn(`Request records could not be written, and are tried again: ${describe(error)}`)
+        this.#failing = true
+        this.#refused.push({ ...batch, attempts: attempts + 1 })
+        return
+      }
+      this.#drop(records.length, 'the database refused them')
+    }
+    this.#size -= records.length
+  }
+
+  /** Said once for as long as it goes on. */
+  #drop(records: number, because: string): void {
+    if (!this.#dropping) this.reporter.warn(`Request records are lost: ${because}.`)
+    this.#dropping = true
+    this.#dropped += records
+  }
+}

@@ -1,0 +1,76 @@
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { add, bucketOf, decode, encode, merge, quantile, type Sketch } from '../../src/analytics/sketch'
+
+const sketchOf = (durations: readonly number[]): Sketch => {
+  const sketch: Sketch = new Map()
+  for (const us of durations) add(sketch, us)
+  return sketch
+}
+
+/** The nearest rank: the least value that `part` of all do not exceed. */
+const exact = (durations: readonly number[], part: number): number =>
+  durations.toSorted((one, other) => one - other)[Math.max(1, Math.ceil(durations.length * part)) - 1] ?? 0
+
+const durations = fc.array(fc.oneof(fc.integer({ min: 0, max: 100 }), fc.integer({ min: 0, max: 3_600_000_000 })), {
+  minLength: 1,
+  maxLength: 300,
+})
+const parts = fc.constantFrom(0.5, 0.95, 0.99, 1)
+
+describe('a quantile', () => {
+  test('is within two percent of the exact one', () => {
+    fc.assert(
+      fc.property(durations, parts, (all, part) => {
+        const [found, wanted] = [quantile(sketchOf(all), part), exact(all, part)]
+        expect(Math.abs((found ?? -1) - wanted)).toBeLessThanOrEqual(wanted * 0.02)
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('of nothing is nothing, and of requests that took no time is no time', () => {
+    expect(quantile(new Map(), 0.5)).toBeNull()
+    expect(quantile(sketchOf([0, 0, 0]), 0.99)).toBe(0)
+  })
+
+  test('does not depend on the order in which parts were merged', () => {
+    fc.assert(
+      fc.property(durations, durations, durations, (one, two, three) => {
+        const left = merge(merge(sketchOf(one), sketchOf(two)), sketchOf(three))
+        const right = merge(sketchOf(three), merge(sketchOf(two), sketchOf(one)))
+        const whole = sketchOf([...one, ...two, ...three])
+        expect(encode(left)).toBe(encode(whole))
+        expect(encode(right)).toBe(encode(whole))
+      }),
+    )
+  })
+})
+
+describe('a bucket', () => {
+  test('holds what is above the one before and not above its own edge', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 3_600_000_000 }), (us) => {
+        const bucket = bucketOf(us)
+        expect(us).toBeLessThanOrEqual(1.04 ** bucket * (1 + 1e-9))
+        expect(us).toBeGreaterThan(1.04 ** (bucket - 1) * (1 - 1e-9))
+      }),
+    )
+  })
+})
+
+describe('a sketch in a column', () => {
+  test('is the same when it is read', () => {
+    fc.assert(
+      fc.property(durations, (all) => {
+        expect(new Map([...decode(encode(sketchOf(all)))].sort())).toEqual(new Map([...sketchOf(all)].sort()))
+      }),
+    )
+  })
+
+  test('is short: a day of a busy tenant takes less than two kilobytes', () => {
+    const random = Array.from({ length: 100_000 }, (_, n) => Math.round(500 * 1.00012 ** n))
+
+    expect(encode(sketchOf(random)).length).toBeLessThan(2048)
+  })
+})
