@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { createServer } from 'node:net'
 import { openEgress } from '../../src/egress/open'
 import { configErrors } from '../../src/plugins/config'
 import { emailNotifications } from '../../src/plugins/email-notifications'
@@ -73,6 +74,15 @@ describe('The mail plugin', () => {
     expect(result).toBe('done')
     expect(server.logins).toEqual(['acme:canary password:encrypted'])
     expect(server.arrived).toMatchObject([{ encrypted: true, user: 'acme' }])
+  })
+
+  test('sends nothing without its credentials where the server does not ask for any', async () => {
+    await using server = await mailServer({ ...certificate, disabledCommands: ['AUTH'] })
+
+    const result = await send({ ...configAt(server.port), ...credentials })
+
+    expect(result).toEqual({ hopeless: 'The mail server refused the credentials (500).' })
+    expect(server.arrived).toEqual([])
   })
 
   test('sends in the clear only if so configured', async () => {
@@ -218,6 +228,15 @@ describe('The mail plugin', () => {
     expect(result).toEqual({ again: 'No mail could be handed to mail.example.com (ESOCKET).' })
   })
 
+  test.each(['x', '220-x\r\n', '220 ready\r\n250-'])('leaves a server that does not stop saying %j', async (words) => {
+    await using server = await endless(words)
+
+    const result = await send({ ...configAt(server.port), security: 'none' })
+
+    expect(result).toEqual({ again: 'No mail could be handed to mail.example.com (EPROTOCOL).' })
+    await server.left
+  })
+
   test('leaves a server that is silent when its job ends', async () => {
     await using server = await listening()
     const job = new AbortController()
@@ -283,4 +302,25 @@ describe('The config of the mail plugin', () => {
 async function closed() {
   await using server = await listening()
   return { port: server.port }
+}
+
+/** A server that says the same for as long as anybody listens; `left` resolves when nobody does. */
+async function endless(words: string) {
+  const left = Promise.withResolvers<void>()
+  const server = createServer((socket) => {
+    const pour = () => {
+      while (!socket.destroyed && socket.write(words.repeat(1000)));
+    }
+    socket.on('error', () => {})
+    socket.on('close', () => left.resolve())
+    socket.on('drain', pour)
+    pour()
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  return {
+    port: typeof address === 'object' && address ? address.port : 0,
+    left: left.promise,
+    [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())),
+  }
 }

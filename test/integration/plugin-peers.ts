@@ -1,10 +1,12 @@
+import { tenant_plugins } from '../../src/database/tables'
 import type { Deps } from '../../src/deps'
 import { openEgress } from '../../src/egress/open'
 import { HopelessJob, RetryAfter } from '../../src/jobs/job'
+import { sealConfig } from '../../src/plugins/config'
 import type { PluginEvent } from '../../src/plugins/events'
 import { contextOf } from '../../src/plugins/guard'
-import type { DailyUsage, PluginContext } from '../../src/plugins/plugin'
-import { deps, startsAt } from '../kit'
+import type { DailyUsage, Plugin, PluginContext } from '../../src/plugins/plugin'
+import { database, deps, startsAt } from '../kit'
 
 export const tenant_id = '019cacd5-0000-7000-8000-00000000000a'
 export const eventId = '019cacd5-2880-7000-8000-0000000000e1'
@@ -50,6 +52,13 @@ export const outcome = (work: Promise<void> | undefined): Promise<unknown> =>
       return error instanceof Error ? { again: error.message } : error
     },
   )
+
+/** Switches a plugin on for a tenant, with its config stored as it is in life. */
+export async function storeEnabled(tenant_id: string, plugin: Plugin, config: Record<string, unknown>): Promise<void> {
+  const stored = sealConfig(deps.sealer, [tenant_id, plugin.name], plugin, config)
+  const stamps = { created_at: startsAt, updated_at: startsAt }
+  await database.insert(tenant_plugins).values({ tenant_id, name: plugin.name, is_enabled: true, ...stored, ...stamps })
+}
 
 export type Received = { method: string; path: string; headers: Record<string, string>; body: string }
 

@@ -1,7 +1,6 @@
 import { tenant_plugins } from '../../src/database/tables'
 import { openEgress } from '../../src/egress/open'
 import { analyticsExport } from '../../src/plugins/analytics-export/analytics-export'
-import { sealConfig } from '../../src/plugins/config'
 import { emailNotifications } from '../../src/plugins/email-notifications'
 import { pluginEvents, pluginSchedules } from '../../src/plugins/jobs'
 import type { Plugin } from '../../src/plugins/plugin'
@@ -10,7 +9,7 @@ import { webhook } from '../../src/plugins/webhook'
 import { database, deps, describe, expect, startsAt, test } from '../kit'
 import { certificateFor, listening } from '../unit/egress/peers'
 import { mailServer, refusal } from './mail-server'
-import { eventId, receiver, replied } from './plugin-peers'
+import { eventId, receiver, replied, storeEnabled } from './plugin-peers'
 
 const canary = 'canary/4f1d'
 const certificate = certificateFor('localhost')
@@ -62,9 +61,7 @@ async function seen(tenant_id: string, plugin: Plugin, config: Record<string, un
     egress: openEgress({ allow: ['127.0.0.1'] }),
     reporter: { ...deps.reporter, warn: (...said: unknown[]) => void warnings.push(said) },
   }
-  const row = { ...sealConfig(deps.sealer, [tenant_id, plugin.name], plugin, config), is_enabled: true }
-  const stamps = { created_at: startsAt, updated_at: startsAt }
-  await database.insert(tenant_plugins).values({ tenant_id, name: plugin.name, ...row, ...stamps })
+  await storeEnabled(tenant_id, plugin, config)
   const job = { tenant_id, id: eventId, attempt: 1, signal: new AbortController().signal }
   const { type, occurred_at, data } = replied
 

@@ -103,6 +103,17 @@ describe('The webhook plugin', () => {
     expect(peer.received).toHaveLength(1)
   })
 
+  test('does not wait for the end of an answer that has none', async () => {
+    const left = Promise.withResolvers<void>()
+    const endless = () => new ReadableStream({ pull: (c) => c.enqueue('more'), cancel: () => left.resolve() })
+    await using peer = receiver(() => new Response(endless()))
+
+    const result = await outcome(webhook.events?.run(replied, atWork(configAt(peer.url))))
+
+    expect(result).toBe('done')
+    await left.promise
+  })
+
   test('goes nowhere that the guard does not', async () => {
     await using peer = receiver()
     const guarded = openEgress({ allow: [] })
