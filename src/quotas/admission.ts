@@ -53,60 +53,53 @@ export const isLimited = ({ requests_per_minute, monthly_token_quota, isCounted 
  * the quota by what the replies that run at the same time come to beyond their estimates.
  */
 export async function admit(deps: Deps, tenant_id: string, limits: Limits, promptTokens: number): Promise<Admission> {
-  const { now, requests_per_minute, monthly_token_quota, month } = limits
+  const { now, month } = limits
   const usage_id = newId({ now: () => now })
-  if (!isLimited(limits)) return { usage_id, headers: {}, settle: async () => {} }
+  const left: Limit[] = []
+  const headers = () => rateLimitFields(left, now)
 
-  const minute = minuteOf(now)
-  const fields = (requestsLeft: number | undefined, tokensLeft: number | undefined) => {
-    const all: Limit[] = []
-    if (requests_per_minute !== null)
-      all.push({ name: 'requests', quota: requests_per_minute, window: minute, left: requestsLeft })
-    if (monthly_token_quota !== null)
-      all.push({ name: 'tokens', quota: monthly_token_quota, window: month, left: tokensLeft })
-    return rateLimitFields(all, now)
-  }
-
-  let requestsLeft: number | undefined
-  if (requests_per_minute !== null) {
-    const count = await countRequest(deps.database, tenant_id, requests_per_minute, minute)
+  if (limits.requests_per_minute !== null) {
+    const [quota, window] = [limits.requests_per_minute, minuteOf(now)]
+    const count = await countRequest(deps.database, tenant_id, quota, window)
+    left.push({ name: 'requests', quota, window, left: quota - (count ?? quota) })
     if (count === undefined) {
       throw new AppError('rate_limited', 'The tenant has used up the chats of this minute; wait for the next.', {
-        retryAfterSeconds: secondsLeft(minute, now),
-        headers: fields(0, undefined),
+        retryAfterSeconds: secondsLeft(window, now),
+        headers: headers(),
       })
     }
-    requestsLeft = requests_per_minute - count
   }
-  if (monthly_token_quota === null && !limits.isCounted)
-    return { usage_id, headers: fields(requestsLeft, undefined), settle: async () => {} }
+  if (limits.monthly_token_quota === null && !limits.isCounted)
+    return { usage_id, headers: headers(), settle: async () => {} }
 
-  const quota = monthly_token_quota ?? Number.MAX_SAFE_INTEGER
-  const expires_at = new Date(now.getTime() + deps.limits.provider.totalMs + expirySlackMs)
-  const tokens = promptTokens + replyAllowance
-  const reservation = { tenant_id, id: usage_id, month: month.name, tokens, expires_at }
-  if (!limits.isCounted) await openMonth(deps.database, tenant_id, month)
-  const count = await reserve()
+  const quota = limits.monthly_token_quota ?? Number.MAX_SAFE_INTEGER
+  const count = await reserve(deps, tenant_id, limits, { id: usage_id, tokens: promptTokens + replyAllowance, quota })
+  if (limits.monthly_token_quota !== null)
+    left.push({ name: 'tokens', quota, window: month, left: count ? quota - count.used - count.reserved : 0 })
   if (!count) {
-    throw new AppError(
-      'quota_exceeded',
-      'The tenant has used up its tokens of this month; an admin can raise the quota.',
-      {
-        retryAfterSeconds: secondsLeft(month, now),
-        headers: fields(requestsLeft, 0),
-      },
-    )
+    throw new AppError('quota_exceeded', 'The tenant has used up its tokens of this month; an admin can raise them.', {
+      retryAfterSeconds: secondsLeft(month, now),
+      headers: headers(),
+    })
   }
-  return { usage_id, headers: fields(requestsLeft, quota - count.used - count.reserved), settle }
+  return {
+    usage_id,
+    headers: headers(),
+    settle: (spent) =>
+      quotaLedger(deps.database)
+        .settle(tenant_id, usage_id, spent)
+        .catch((error: unknown) => deps.reporter.unexpected(error, { doing: 'settling a token quota', tenant_id })),
+  }
+}
 
-  async function reserve(): Promise<Count | undefined> {
-    if (limits.hasOverdue) await reconcileQuotas(deps, tenant_id)
-    return await quotaLedger(deps.database).reserve(reservation, quota)
-  }
-
-  async function settle(spent: number): Promise<void> {
-    await quotaLedger(deps.database)
-      .settle(tenant_id, usage_id, spent)
-      .catch((error: unknown) => deps.reporter.unexpected(error, { doing: 'settling a token quota', tenant_id }))
-  }
+async function reserve(
+  deps: Deps,
+  tenant_id: string,
+  { now, month, isCounted, hasOverdue }: Limits,
+  { id, tokens, quota }: { id: string; tokens: number; quota: number },
+): Promise<Count | undefined> {
+  if (!isCounted) await openMonth(deps.database, tenant_id, month)
+  if (hasOverdue) await reconcileQuotas(deps, tenant_id)
+  const expires_at = new Date(now.getTime() + deps.limits.provider.totalMs + expirySlackMs)
+  return await quotaLedger(deps.database).reserve({ tenant_id, id, month: month.name, tokens, expires_at }, quota)
 }

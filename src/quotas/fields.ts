@@ -1,11 +1,11 @@
 import { secondsLeft, secondsOf, type Window } from './windows'
 
-/** A limit of the tenant's, and how much of it is left: undefined where nobody looked. */
+/** A limit of the tenant's, and how much of it is left. */
 export type Limit = {
   readonly name: 'requests' | 'tokens'
   readonly quota: number
   readonly window: Window
-  readonly left: number | undefined
+  readonly left: number
 }
 
 /** The largest integer that a structured field has (RFC 9651, 3.3.1). */
@@ -13,7 +13,8 @@ const most = 999_999_999_999_999
 const integer = (value: number) => Math.min(Math.max(value, 0), most)
 
 /**
- * RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11); nothing where there is no limit. The unit
+ * RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11); of the limits that were looked at, and nothing where
+ * there is none. The unit
  * `tokens` is not in the draft's registry, but without any a client had to take tokens for requests.
  */
 export function rateLimitFields(limits: readonly Limit[], now: Date): Record<string, string> {
@@ -22,8 +23,6 @@ export function rateLimitFields(limits: readonly Limit[], now: Date): Record<str
     const unit = name === 'requests' ? '' : `;qu="${name}"`
     return `"${name}";q=${integer(quota)}${unit};w=${secondsOf(window)}`
   })
-  const known = limits.flatMap(({ name, window, left }) =>
-    left === undefined ? [] : [`"${name}";r=${integer(left)};t=${secondsLeft(window, now)}`],
-  )
-  return { 'ratelimit-policy': policies.join(', '), ratelimit: known.join(', ') }
+  const remains = limits.map(({ name, window, left }) => `"${name}";r=${integer(left)};t=${secondsLeft(window, now)}`)
+  return { 'ratelimit-policy': policies.join(', '), ratelimit: remains.join(', ') }
 }

@@ -211,6 +211,22 @@ describe('monthly_token_quota of 500', { seed: quotaOf(500) }, (test) => {
     expect(await quotaMonths()).toEqual([{ month: '2026-03', used: 500, reserved: 0 }])
   })
 
+  test('is held once by a request that is sent twice at the same time', async ({ operatorA, adminA, model }) => {
+    await adminA.patch(settings, { monthly_token_quota: 10_000 })
+    const keyed = { headers: { 'idempotency-key': 'key-1' } }
+    model.does({ type: 'hang' }, { type: 'text', text: 'One' }, { type: 'usage', usage: costs500 }, { type: 'end' })
+    const first = operatorA.post(path, hello, keyed)
+    await model.hanging
+
+    const second = await operatorA.post(path, hello, keyed)
+
+    expect(second.status).toBe(409)
+    expect(await quotaReservations()).toEqual([{ tokens: 1002 }])
+    model.release()
+    expect((await first).status).toBe(200)
+    expect(await quotaMonths()).toEqual([{ month: '2026-03', used: 500, reserved: 0 }])
+  })
+
   test('does not repeat an answer for another body, another user or a key that failed', async (world) => {
     const { operatorA, adminA, model } = world
     const [answered, failed] = [{ headers: { 'idempotency-key': 'a' } }, { headers: { 'idempotency-key': 'b' } }]
