@@ -68,7 +68,10 @@ function crossOrigin(origins: readonly string[]) {
     origin: (request) => listed.has(request.headers.get('origin') ?? ''),
     methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
     allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'x-request-id'],
-    exposeHeaders: ['x-request-id', 'x-total-count', 'link', 'server-timing', 'retry-after', 'idempotency-replayed'],
+    exposeHeaders: [
+      ...['x-request-id', 'x-total-count', 'link', 'server-timing', 'retry-after', 'idempotency-replayed'],
+      ...['ratelimit', 'ratelimit-policy'],
+    ],
     credentials: false,
     maxAge: 600,
   })

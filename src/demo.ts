@@ -89,18 +89,21 @@ export async function fillDemo(database: Database, clock: Clock): Promise<string
         day,
         weekday: new Date(now.getTime() - day * dayMs).getUTCDay(),
       })).flatMap(({ day, weekday }) =>
-        Array.from({ length: weekday === 0 || weekday === 6 ? 1 : 3 + ((day * 7) % 4) }, (_, turn) => ({
-          tenant_id,
-          id: newId(clock),
-          user_id,
-          conversation_id: newId(clock),
-          message_id: newId(clock),
-          model: turn % 3 === 0 ? 'echo-large' : 'echo',
-          prompt_tokens: 40 + ((day * 31 + turn * 17) % 160),
-          completion_tokens: 60 + ((day * 13 + turn * 29) % 240),
-          is_estimated: true,
-          created_at: new Date(now.getTime() - day * dayMs - turn * 60_000),
-        })),
+        Array.from({ length: weekday === 0 || weekday === 6 ? 1 : 3 + ((day * 7) % 4) }, (_, turn) => {
+          const created_at = new Date(now.getTime() - day * dayMs - turn * 60_000)
+          return {
+            tenant_id,
+            id: newId({ now: () => created_at }),
+            user_id,
+            conversation_id: newId(clock),
+            message_id: newId(clock),
+            model: turn % 3 === 0 ? 'echo-large' : 'echo',
+            prompt_tokens: 40 + ((day * 31 + turn * 17) % 160),
+            completion_tokens: 60 + ((day * 13 + turn * 29) % 240),
+            is_estimated: true,
+            created_at,
+          }
+        }),
       )
       await database.insert(usage_records).values(usage)
       await storeRecords(database, tenant_id, usage.flatMap(requestsAround))

@@ -20,6 +20,7 @@ import { requireKeys } from './plugins/keys'
 import { plugins } from './plugins/registry'
 import { echoProvider } from './providers/echo'
 import type { Provider } from './providers/provider'
+import { reconcileQuotas } from './quotas/reconcile'
 import { lineReporter, type Reporter } from './reporter'
 import { buildSealer } from './sealing'
 
@@ -42,6 +43,11 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     await connection[Symbol.asyncDispose]()
     throw error
   })
+
+  // Only makes good what a process left behind that was killed: without it, quotas are a little too strict for a while.
+  await reconcileQuotas({ database: connection.database, clock: systemClock }).catch((error: unknown) =>
+    reporter.unexpected(error, { doing: 'reconciling token quotas' }),
+  )
 
   const lifetime = new Lifetime((error) => reporter.unexpected(error, { doing: 'background work' }))
   const egress = openEgress({ allow: config.egressAllow })

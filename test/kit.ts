@@ -121,6 +121,13 @@ export const kit = await createKit({
         statement: /^update "tenant_plugins" set "failure_count"/,
         because: 'that a plugin failed is noted by itself, and stays noted whatever becomes of the request',
       },
+      {
+        lint: 'not-in-one-transaction',
+        statement: /"(request_windows|quota_months|quota_reservations)"/,
+        request: /^POST \/api\/v1\/chat$/,
+        because:
+          'limits are reserved before a reply and settled after it; a crash between is made good by reconcile.ts',
+      },
     ],
   },
   inSavepoints: [

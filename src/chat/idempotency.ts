@@ -1,4 +1,4 @@
-import { and, eq, lt, ne } from 'drizzle-orm'
+import { and, eq, gte, lt, ne } from 'drizzle-orm'
 import type { Principal } from '../auth/principal'
 import type { Database } from '../database/database'
 import { idempotency_keys, messages } from '../database/tables'
@@ -36,7 +36,7 @@ type Deps = { database: Database; clock: Clock }
 /**
  * The keys of one principal: another user's, or another tenant's, same key is another key.
  * A request with a key appends the user's message once and is replied to once, however often it is sent
- * (draft-ietf-httpapi-idempotency-key-header). All of these belong in the caller's transaction.
+ * (draft-ietf-httpapi-idempotency-key-header). All but `answered` belong in the caller's transaction.
  */
 export function idempotencyKeys({ database, clock }: Deps, { tenant_id, user_id }: Principal, key: string) {
   const mine = and(
@@ -47,6 +47,16 @@ export function idempotencyKeys({ database, clock }: Deps, { tenant_id, user_id 
   const leaseUntil = (totalMs: number): Lease => new Date(clock.now().getTime() + totalMs + leaseSlackMs)
 
   return {
+    /** What the key answers with already, without claiming anything. Belongs in no transaction. */
+    async answered(question: Question): Promise<Reply | undefined> {
+      const [known] = await database
+        .select({ fingerprint: idempotency_keys.fingerprint, response: idempotency_keys.response })
+        .from(idempotency_keys)
+        .where(and(mine, gte(idempotency_keys.created_at, new Date(clock.now().getTime() - keptForMs))))
+      if (!known?.response || known.fingerprint !== fingerprintOf(question)) return undefined
+      return known.response as Reply
+    },
+
     /** Throws conflict while another attempt runs, invalid_request when the key came with another body before. */
     async claim(question: Question, totalMs: number): Promise<Standing> {
       const now = clock.now()

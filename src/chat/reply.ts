@@ -82,7 +82,7 @@ type Outcome = Answer & { annotations: Annotations | undefined; latency_ms: numb
 
 async function finish(deps: Deps, turn: Turn, outcome: Outcome, signal: AbortSignal): Promise<Reply> {
   const { database } = deps
-  const { principal, conversation_id, hold } = turn
+  const { principal, conversation_id, admission, hold } = turn
   const { text, model, usage, failure, annotations, latency_ms } = outcome
   const status = failure === undefined ? 'complete' : signal.aborted ? 'interrupted' : 'failed'
   const keys = hold && { ...idempotencyKeys(deps, principal, hold.key), lease: hold.lease }
@@ -113,6 +113,8 @@ async function finish(deps: Deps, turn: Turn, outcome: Outcome, signal: AbortSig
     else await keys?.release()
     return reply
   })
+  // Not where the transaction failed: then nobody knows whether there is a usage record, until it is looked for.
+  await admission.settle(prompt_tokens + completion_tokens)
   if (stored instanceof AppError) throw stored
   return stored
 
@@ -147,7 +149,7 @@ async function finish(deps: Deps, turn: Turn, outcome: Outcome, signal: AbortSig
 async function recordUsage(
   database: Database,
   { clock }: Deps,
-  { principal: { tenant_id, user_id }, conversation_id }: Turn,
+  { principal: { tenant_id, user_id }, conversation_id, admission }: Turn,
   usage: Usage & { model: string; message_id: string },
 ): Promise<void> {
   await queries(database).recordUsage.execute({
@@ -155,7 +157,7 @@ async function recordUsage(
     tenant_id,
     user_id,
     conversation_id,
-    id: newId(clock),
+    id: admission.usage_id,
     now: clock.now(),
   })
 }

@@ -27,6 +27,7 @@ export const chatRoutes = (deps: Deps, access: Access) =>
         throw error
       })
       if ('replayed' in turn) set.headers['idempotency-replayed'] = 'true'
+      else Object.assign(set.headers, turn.admission.headers)
 
       const answer = async (onText: (text: string) => void): Promise<Reply> => {
         if (!('replayed' in turn))
@@ -52,7 +53,10 @@ export const chatRoutes = (deps: Deps, access: Access) =>
       response: { 200: Type.Union([Reply, EventStream]) },
       detail: {
         summary: 'Send a message and get a reply, whole or streamed',
-        description: 'Send `Idempotency-Key` to be able to repeat a request: it is stored and replied to once.',
+        description: [
+          'Send `Idempotency-Key` to be able to repeat a request: it is stored and replied to once.',
+          'Chats are what the limits of the tenant (`requests_per_minute`, `monthly_token_quota`) are about, in UTC minutes and months: beyond them the answer is 429 with the code `rate_limited` or `quota_exceeded` and `Retry-After`. Where a limit is set, `RateLimit` says how much is left and `RateLimit-Policy` of how much. Whoever repeats a request that was answered before gets its answer, limits or not.',
+        ].join('\n\n'),
       },
     },
   )

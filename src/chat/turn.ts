@@ -1,15 +1,15 @@
-import { eq, sql } from 'drizzle-orm'
 import type { Principal } from '../auth/principal'
 import { appendMessage } from '../conversations/messages'
 import { conversationStore } from '../conversations/store'
-import { oncePerDatabase } from '../database/database'
-import { tenant_settings } from '../database/tables'
 import type { Deps } from '../deps'
 import { parseId } from '../ids'
 import type { Annotations, ChatPlugins } from '../plugins/chat'
 import { publish } from '../plugins/publish'
+import { type Admission, admit, isLimited } from '../quotas/admission'
 import { idempotencyKeys, type Lease } from './idempotency'
 import type { Question, Reply } from './schema'
+import { chatSettings } from './settings'
+import { estimate } from './usage'
 
 /** A question whose message is stored, and what it takes to answer it. */
 export type Turn = {
@@ -20,23 +20,16 @@ export type Turn = {
   position: number
   prompts: { system: string | null; message: string }
   plugins: ChatPlugins
+  admission: Admission
   /** Of the Idempotency-Key, where the request has one. */
   hold: { key: string; lease: Lease } | undefined
 }
 
 type Opening = { plugins: ChatPlugins; annotations: Annotations | undefined; key: string | undefined }
 
-const queries = oncePerDatabase((database) => ({
-  settings: database
-    .select({ default_model: tenant_settings.default_model, system_prompt: tenant_settings.system_prompt })
-    .from(tenant_settings)
-    .where(eq(tenant_settings.tenant_id, sql.placeholder('tenant_id')))
-    .prepare('chat_settings'),
-}))
-
 /**
  * Stores the user's message: when this resolves, it is committed. With a key that was answered before, there is nothing
- * to ask and the reply of then is returned.
+ * to ask and the reply of then is returned, whatever the tenant's limits are. Throws rate_limited and quota_exceeded.
  */
 export async function openTurn(
   deps: Deps,
@@ -49,11 +42,24 @@ export async function openTurn(
   const keys = key === undefined ? undefined : idempotencyKeys(deps, principal, key)
   const conversations = conversationStore(deps, principal)
 
-  return await database.transaction(async () => {
+  const settings = await chatSettings(deps, tenant_id)
+  const before = keys && isLimited(settings) ? await keys.answered(question) : undefined
+  if (before) return { replayed: before }
+
+  const admission = await admit(deps, tenant_id, settings, estimate(question.message))
+  try {
+    const opened = await database.transaction(open)
+    if ('replayed' in opened) await admission.settle(0)
+    return opened
+  } catch (error) {
+    await admission.settle(0)
+    throw error
+  }
+
+  async function open(): Promise<Turn | { replayed: Reply }> {
     const standing = await keys?.claim(question, limits.provider.totalMs)
     if (standing?.state === 'answered') return { replayed: standing.reply }
 
-    const [settings] = await queries(database).settings.execute({ tenant_id })
     const opened =
       standing?.state === 'resumed'
         ? { ...standing, system_prompt: (await conversations.get(standing.conversation_id)).system_prompt }
@@ -61,13 +67,14 @@ export async function openTurn(
     return {
       principal,
       conversation_id: opened.conversation_id,
-      model: question.model ?? settings?.default_model ?? deps.defaultModel,
+      model: question.model ?? settings.default_model ?? deps.defaultModel,
       position: opened.position,
-      prompts: { system: opened.system_prompt ?? settings?.system_prompt ?? null, message: question.message },
+      prompts: { system: opened.system_prompt ?? settings.system_prompt, message: question.message },
       plugins,
+      admission,
       hold: key !== undefined && opened.lease ? { key, lease: opened.lease } : undefined,
     }
-  })
+  }
 
   async function appendQuestion() {
     const { message } = question

@@ -32,4 +32,4 @@ export const addUsage = (one: Usage | undefined, other: Usage): Usage => ({
 const plausible = (tokens: number) => Number.isInteger(tokens) && tokens > 0 && tokens <= mostTokens
 
 /** About four characters make a token of English text (help.openai.com, "What are tokens and how to count them"). */
-const estimate = (text: string) => Math.ceil(text.length / 4)
+export const estimate = (text: string) => Math.ceil(text.length / 4)

@@ -377,3 +377,45 @@ export const message_days = table(
   { tenant_id: tenant_id(), day: day(), shard: integer().notNull().default(0), message_count: bigint().notNull() },
   (row) => [primaryKey({ name: 'message_days_key', columns: [row.tenant_id, row.day, row.shard] })],
 )
+/** What a tenant's chats came to in a month, since it has a quota; see quotas/. */
+export const quota_months = table(
+  'quota_months',
+  {
+    tenant_id: tenant_id(),
+    /** `2026-03`, in UTC. */
+    month: text().notNull(),
+    /** Tokens of replies that were asked for in this month. */
+    used: bigint().notNull(),
+    /** Tokens that running replies may come to: the sum over their reservations. */
+    reserved: bigint().notNull(),
+  },
+  (quota) => [
+    primaryKey({ name: 'quota_months_key', columns: [quota.tenant_id, quota.month] }),
+    check('quota_months_tokens', sql`${quota.used} >= 0 and ${quota.reserved} >= 0`),
+  ],
+)
+
+/** What one running reply holds of its month's quota. */
+export const quota_reservations = table(
+  'quota_reservations',
+  {
+    tenant_id: tenant_id(),
+    /** Also the id of the usage record that the reply will leave, so that a crash can be made good. */
+    id: uuid().notNull(),
+    month: text().notNull(),
+    /** 0 where it was given back because nothing was heard of the reply for too long. */
+    tokens: bigint().notNull(),
+    expires_at: timestamp().notNull(),
+  },
+  (reservation) => [
+    primaryKey({ name: 'quota_reservations_key', columns: [reservation.tenant_id, reservation.id] }),
+    index('quota_reservations_expiry').on(reservation.tenant_id, reservation.expires_at),
+  ],
+)
+
+/** How many chats a tenant began in its latest minute. */
+export const request_windows = table('request_windows', {
+  tenant_id: tenant_id().primaryKey(),
+  starts_at: timestamp().notNull(),
+  count: integer().notNull(),
+})

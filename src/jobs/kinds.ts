@@ -2,13 +2,20 @@ import { pruneRequestsJob } from '../analytics/retention'
 import { daySummaryJob } from '../analytics/summary-event'
 import type { Deps } from '../deps'
 import { pluginEvents, pluginSchedules } from '../plugins/jobs'
+import { reconcileJob } from '../quotas/job'
 import type { JobKind } from './job'
 import { pruning } from './pruning'
 import type { TenantSchedule } from './schedules'
 
 /** Every kind of work that this program knows how to do. */
 export function jobKinds(deps: Deps): readonly JobKind[] {
-  const kinds = [pluginEvents(deps), pluginSchedules(deps), daySummaryJob(deps), pruneRequestsJob(deps)]
+  const kinds = [
+    pluginEvents(deps),
+    pluginSchedules(deps),
+    daySummaryJob(deps),
+    pruneRequestsJob(deps),
+    reconcileJob(deps),
+  ]
   return [...kinds, pruning(deps, ['jobs.prune', ...kinds.map(({ name }) => name)])]
 }
 
@@ -16,5 +23,6 @@ export function jobKinds(deps: Deps): readonly JobKind[] {
 export const everyTenant: readonly TenantSchedule[] = [
   { name: 'analytics.summary', kind: 'analytics.summary', cron: '5 0 * * *' },
   { name: 'jobs.prune', kind: 'jobs.prune', cron: '17 3 * * *' },
+  { name: 'quotas.reconcile', kind: 'quotas.reconcile', cron: '47 * * * *' },
   { name: 'analytics.prune', kind: 'analytics.prune', cron: '37 3 * * *' },
 ]
