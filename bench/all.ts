@@ -5,6 +5,7 @@ import { root } from './support/processes'
 
 const programs = [
   ['chat.ts'],
+  ['plugins.ts'],
   ['list.ts'],
   ['start.ts'],
   ['size.ts'],
