@@ -9,6 +9,8 @@ const programs = [
   ['start.ts'],
   ['size.ts'],
   ['size.ts', '--postgres'],
+  ['analytics.ts'],
+  ['analytics.ts', '--postgres'],
   ['isolation.ts'],
   ['isolation.ts', '--postgres'],
   ['suite.ts'],
