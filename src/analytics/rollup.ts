@@ -3,7 +3,7 @@ import { insertAll } from '../database/bulk'
 import { type Database, oncePerDatabase } from '../database/database'
 import { request_records, route_days, tenant_days, user_days } from '../database/tables'
 import { dayOf } from '../day'
-import { add, decode, encode, merge, type Sketch } from './sketch'
+import { add, encode, merge, type Sketch } from './sketch'
 
 /** One request of a known caller, as it is kept. */
 export type RequestRecord = typeof request_records.$inferInsert
@@ -27,9 +27,9 @@ export function count(tally: Tally, records: readonly RequestRecord[]): Tally {
   const { days, routes, users } = tally
   for (const { created_at, method, route, user_id, status, duration_us } of records) {
     const day = dayOf(created_at)
-    const ofDay = found(days, day, () => ({ day, ...none, latency: new Map() }))
+    const ofDay = found(days, day, () => ({ day, ...none, latency: [] }))
     const key = routeKey({ day, method, route })
-    const ofRoute = found(routes, key, () => ({ day, method, route, ...none, latency: new Map() }))
+    const ofRoute = found(routes, key, () => ({ day, method, route, ...none, latency: [] }))
     const ofUser = found(users, `${day} ${user_id}`, () => ({ day, user_id, ...none }))
     for (const row of [ofDay, ofRoute, ofUser]) {
       row.request_count++
@@ -89,7 +89,7 @@ export async function addTally(database: Database, tenant_id: string, { days, ro
   const withLatency = <Row extends { latency: Sketch }>(row: Row, before: string | undefined) => ({
     ...row,
     tenant_id,
-    latency: encode(before === undefined ? row.latency : merge(decode(before), row.latency)),
+    latency: encode(before === undefined ? row.latency : merge([...row.latency], before)),
   })
   // In the order of their keys, or two processes could wait for each other.
   await insertAll(
