@@ -36,7 +36,7 @@ export function merge(sketch: Sketch, other: string): Sketch {
 }
 
 /** Without holes, which would make arrays slow. */
-function addTo(sketch: Sketch, bucket: number, count: number): void {
+export function addTo(sketch: Sketch, bucket: number, count: number): void {
   while (sketch.length <= bucket) sketch.push(0)
   sketch[bucket] = (sketch[bucket] ?? 0) + count
 }
