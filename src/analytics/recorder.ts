@@ -42,6 +42,11 @@ export class Recorder {
     return this.#dropped
   }
 
+  /** Records that are not written yet. */
+  get waiting(): number {
+    return this.#size
+  }
+
   /** Requests of nobody in particular belong to no tenant and are not kept. */
   readonly record = ({ caller, at, method, route, status, duration_us }: Observation): void => {
     if (!caller) return
