@@ -12,6 +12,8 @@ const programs = [
   ['size.ts', '--postgres'],
   ['jobs.ts'],
   ['jobs.ts', '--postgres'],
+  ['analytics.ts'],
+  ['analytics.ts', '--postgres'],
   ['isolation.ts'],
   ['isolation.ts', '--postgres'],
   ['suite.ts'],

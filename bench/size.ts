@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs'
+import { databases } from './support/databases'
 import { interleaved, number, quick, report, show, spread, verdict } from './support/measure'
 
 const sizes = quick ? [1000, 10_000] : [1000, 10_000, 100_000, 1_000_000]
@@ -6,7 +7,7 @@ const rounds = quick ? 3 : 15
 const calls = quick ? 50 : 200
 
 // The tables are declared for the dialect that this decides, so what needs them is loaded afterwards.
-const { databaseUrls, folder, name } = await databases()
+const { databaseUrls, folder, name } = await databases(sizes.map((size) => `size_${size}`))
 process.env.DATABASE_URL = databaseUrls[0]
 const { openSized } = await import('./support/sized')
 
@@ -60,24 +61,3 @@ report(
 for (const database of opened) await database.close()
 if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
 process.exit(0) // the embedded server ends with this process
-
-/** One empty database for each size. */
-async function databases(): Promise<{ databaseUrls: string[]; folder: string | undefined; name: string }> {
-  if (!process.argv.includes('--postgres')) {
-    const { mkdtempSync } = await import('node:fs')
-    const { tmpdir } = await import('node:os')
-    const folder = mkdtempSync(`${tmpdir()}/tenantry-bench-`)
-    return { databaseUrls: sizes.map((size) => `sqlite:${folder}/${size}.db`), folder, name: 'SQLite file' }
-  }
-  const { embeddedPostgres } = await import('../src/testing/postgres-server')
-  const { default: postgres } = await import('postgres')
-  const server = await embeddedPostgres()
-  const admin = postgres({ host: server.socket, user: 'postgres', database: 'postgres', max: 1, onnotice() {} })
-  for (const size of sizes) await admin.unsafe(`create database size_${size}`)
-  await admin.end()
-  return {
-    databaseUrls: sizes.map((size) => server.url(`size_${size}`)),
-    folder: undefined,
-    name: 'embedded PostgreSQL',
-  }
-}

@@ -108,7 +108,8 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     await lifetime.end(config.shutdownGraceMs)
     await server.stop(true)
     await recorder.flush()
-    if (recorder.dropped > 0) reporter.warn('Request records were lost.', { dropped: recorder.dropped })
+    const lost = recorder.dropped + recorder.waiting
+    if (lost > 0) reporter.warn('Request records were lost.', { lost })
     await connection[Symbol.asyncDispose]()
     reporter.info('Ended.')
   }

@@ -11,7 +11,7 @@ import { createUser } from '../../src/users/store'
 import { secret } from './processes'
 
 /** Who calls, and in which conversations. */
-export type Caller = { tenant_id: string; authorization: string; conversations: string[] }
+export type Caller = { tenant_id: string; user_id: string; authorization: string; conversations: string[] }
 
 /** A migrated SQLite file in a folder of its own, which goes when it is disposed of. */
 export async function temporaryDatabase() {
@@ -53,6 +53,7 @@ export async function addCaller(database: Database, slug: string, conversationsE
   await database.insert(conversations).values(rows)
   return {
     tenant_id,
+    user_id,
     authorization: `Bearer ${await tokenFor(user.external_id, tenant_id)}`,
     conversations: rows.map(({ id }) => id),
   }

@@ -1,7 +1,8 @@
+import type { Observer } from '../../src/analytics/hook'
 import { buildApp } from '../../src/app'
 import { tokenVerifier } from '../../src/auth/tokens'
 import { historyBefore } from '../../src/conversations/messages'
-import { connect } from '../../src/database/database'
+import { type Connection, connect } from '../../src/database/database'
 import { dialect } from '../../src/database/dialect'
 import { migrate } from '../../src/database/migrate'
 import type { Scope } from '../../src/database/session'
@@ -25,32 +26,7 @@ export async function openSized(url: string, messages: number) {
   const callers = await fill(url, messages)
   const connection = connect(url)
   const { database } = connection
-  const jwt = { secret, issuer: undefined, audience: 'tenantry', jwksUrl: undefined }
-  const egress = openEgress({ allow: [] })
-  const app = buildApp({
-    database,
-    ping: connection.ping,
-    verifyToken: tokenVerifier(jwt, systemClock, egress),
-    provider: echoProvider,
-    defaultModel: 'echo',
-    clock: systemClock,
-    stopwatch: () => performance.now(),
-    observers: [],
-    reporter: { info() {}, warn() {}, unexpected: fail },
-    lifetime: new Lifetime(fail),
-    plugins,
-    egress,
-    sealer: buildSealer({ current: undefined, previous: undefined }),
-    files: openFiles(undefined),
-    jobBell: new JobBell(),
-    limits: {
-      provider: { totalMs: 1000, firstByteMs: 1000, idleMs: 1000, retryMs: 1, longestReply: 1000 },
-      heartbeatMs: 1000,
-    },
-    corsOrigins: [],
-    openapi: false,
-    version: 'bench',
-  })
+  const app = appOn(connection)
   const written = callers.flatMap((caller) =>
     caller.conversations.slice(0, caller.written).map((conversation) => ({ ...caller, conversation })),
   )
@@ -78,6 +54,36 @@ export async function openSized(url: string, messages: number) {
     commonWord: () => get(`?q=${words[7]}`, any(callers)),
     close: () => connection[Symbol.asyncDispose](),
   }
+}
+
+/** The service on a database, listening nowhere. */
+export function appOn({ database, ping }: Pick<Connection, 'database' | 'ping'>, observers: readonly Observer[] = []) {
+  const jwt = { secret, issuer: undefined, audience: 'tenantry', jwksUrl: undefined }
+  const egress = openEgress({ allow: [] })
+  return buildApp({
+    database,
+    ping,
+    verifyToken: tokenVerifier(jwt, systemClock, egress),
+    provider: echoProvider,
+    defaultModel: 'echo',
+    clock: systemClock,
+    stopwatch: () => performance.now(),
+    observers,
+    reporter: { info() {}, warn() {}, unexpected: fail },
+    lifetime: new Lifetime(fail),
+    plugins,
+    egress,
+    sealer: buildSealer({ current: undefined, previous: undefined }),
+    files: openFiles(undefined),
+    jobBell: new JobBell(),
+    limits: {
+      provider: { totalMs: 1000, firstByteMs: 1000, idleMs: 1000, retryMs: 1, longestReply: 1000 },
+      heartbeatMs: 1000,
+    },
+    corsOrigins: [],
+    openapi: false,
+    version: 'bench',
+  })
 }
 
 function fail(error: unknown): never {

@@ -13,7 +13,7 @@ type Deps = { database: Database; clock: Clock; reporter: Reporter }
 type Row = Record<string, string | number | null>
 
 /** Rows of the raw records in one step, and days of the rollups: what is in memory at one time. */
-const rowsAtOnce = 1000
+const rowsAtOnce = 250
 const daysAtOnce = 31
 
 /**

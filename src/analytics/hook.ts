@@ -39,6 +39,7 @@ const methods = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIO
  * Elysia's onAfterResponse does not see what is answered before routing, nor the status of a Response that a handler made.
  */
 export function requestHook({ clock, stopwatch, lifetime, observers }: Deps) {
+  if (observers.length === 0) return new Elysia()
   const routes = new WeakMap<Request, string>()
 
   const observe = (request: Request, status: number, at: Date, startedAt: number) => {

@@ -42,8 +42,13 @@ export class Recorder {
     return this.#dropped
   }
 
+  /** Records that are not written yet. */
+  get waiting(): number {
+    return this.#size
+  }
+
   /** Requests of nobody in particular belong to no tenant and are not kept. */
-  readonly record = ({ caller, at, ...seen }: Observation): void => {
+  readonly record = ({ caller, at, method, route, status, duration_us }: Observation): void => {
     if (!caller) return
     if (this.#size >= this.limits.most) {
       this.#drop(1, 'they came faster than they could be written')
@@ -51,8 +56,9 @@ export class Recorder {
     }
     const { tenant_id, user_id } = caller
     const records = this.#waiting.get(tenant_id) ?? []
-    this.#waiting.set(tenant_id, records)
-    records.push({ tenant_id, user_id, ...seen, id: newId({ now: () => at }), created_at: at })
+    if (records.length === 0) this.#waiting.set(tenant_id, records)
+    const id = newId({ now: () => at })
+    records.push({ tenant_id, id, user_id, method, route, status, duration_us, created_at: at })
     this.#size++
     if (records.length >= this.limits.batch && this.limits.everyMs > 0) void this.flush()
     else this.#wait()

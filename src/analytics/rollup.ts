@@ -2,8 +2,8 @@ import { and, eq, gte, inArray, lte, sql } from 'drizzle-orm'
 import { insertAll } from '../database/bulk'
 import { type Database, oncePerDatabase } from '../database/database'
 import { request_records, route_days, tenant_days, user_days } from '../database/tables'
-import { dayOf } from '../day'
-import { add, decode, encode, merge, type Sketch } from './sketch'
+import { dayMs, dayOf } from '../day'
+import { addTo, bucketOf, encode, merge, type Sketch } from './sketch'
 
 /** One request of a known caller, as it is kept. */
 export type RequestRecord = typeof request_records.$inferInsert
@@ -25,21 +25,38 @@ export const newTally = (): Tally => ({ days: new Map(), routes: new Map(), user
 
 export function count(tally: Tally, records: readonly RequestRecord[]): Tally {
   const { days, routes, users } = tally
+  const dayAt = dayByDay()
   for (const { created_at, method, route, user_id, status, duration_us } of records) {
-    const day = dayOf(created_at)
-    const ofDay = found(days, day, () => ({ day, ...none, latency: new Map() }))
+    const day = dayAt(created_at)
+    const ofDay = found(days, day, () => ({ day, ...none, latency: [] }))
     const key = routeKey({ day, method, route })
-    const ofRoute = found(routes, key, () => ({ day, method, route, ...none, latency: new Map() }))
+    const ofRoute = found(routes, key, () => ({ day, method, route, ...none, latency: [] }))
     const ofUser = found(users, `${day} ${user_id}`, () => ({ day, user_id, ...none }))
-    for (const row of [ofDay, ofRoute, ofUser]) {
-      row.request_count++
-      if (isError(status)) row.error_count++
-      row.duration_us += duration_us
-    }
-    add(ofDay.latency, duration_us)
-    add(ofRoute.latency, duration_us)
+    const failed = isError(status) ? 1 : 0
+    countIn(ofDay, failed, duration_us)
+    countIn(ofRoute, failed, duration_us)
+    countIn(ofUser, failed, duration_us)
+    const bucket = bucketOf(duration_us)
+    addTo(ofDay.latency, bucket, 1)
+    addTo(ofRoute.latency, bucket, 1)
   }
   return tally
+}
+
+function countIn(row: Counters, failed: number, duration_us: number): void {
+  row.request_count++
+  row.error_count += failed
+  row.duration_us += duration_us
+}
+
+/** `dayOf`, for moments of which one is mostly on the day of the one before. */
+function dayByDay(): (at: Date) => string {
+  let known = { number: Number.NaN, day: '' }
+  return (at) => {
+    const number = Math.floor(at.getTime() / dayMs)
+    if (number !== known.number) known = { number, day: dayOf(at) }
+    return known.day
+  }
 }
 
 const none: Counters = { request_count: 0, error_count: 0, duration_us: 0 }
@@ -48,9 +65,11 @@ export const routeKey = ({ day, method, route }: { day: string; method: string; 
   `${day} ${method} ${route}`
 
 function found<Row>(rows: Map<string, Row>, key: string, make: () => Row): Row {
-  const known = rows.get(key) ?? make()
-  rows.set(key, known)
-  return known
+  const known = rows.get(key)
+  if (known !== undefined) return known
+  const made = make()
+  rows.set(key, made)
+  return made
 }
 
 /**
@@ -89,7 +108,7 @@ export async function addTally(database: Database, tenant_id: string, { days, ro
   const withLatency = <Row extends { latency: Sketch }>(row: Row, before: string | undefined) => ({
     ...row,
     tenant_id,
-    latency: encode(before === undefined ? row.latency : merge(decode(before), row.latency)),
+    latency: encode(before === undefined ? row.latency : merge([...row.latency], before)),
   })
   // In the order of their keys, or two processes could wait for each other.
   await insertAll(

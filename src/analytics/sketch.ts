@@ -6,56 +6,56 @@
  *
  * Ours, in the size of one page, because @datadog/sketches-js keeps floating-point counts and speaks protobuf.
  */
-export type Sketch = Map<number, number>
+export type Sketch = number[]
 
 const base = 1.04
 const logOfBase = Math.log(base)
 const middle = 2 / (1 + base)
+/** What takes longer than a day is counted as if it took one. */
+const last = 645
 
-/** What took no time at all has a bucket of its own below all others. */
-const none = -1
-
+/** Of whole microseconds. What took no time at all has a bucket of its own below all others. */
 export function bucketOf(us: number): number {
-  if (us < 1) return none
-  // Rounding of the logarithm must not push an exact power over its edge; durations are whole, so this is far below one.
-  return Math.ceil(Math.log(us) / logOfBase - 1e-9)
+  if (us < 1) return 0
+  // The logarithm of an exact power may be a little too large; no two durations are as close as what is taken off.
+  return Math.min(last, Math.ceil(Math.log(us) / logOfBase - 1e-9) + 1)
 }
 
-export function add(sketch: Sketch, us: number, count = 1): void {
-  const bucket = bucketOf(us)
-  sketch.set(bucket, (sketch.get(bucket) ?? 0) + count)
+/** The greatest duration that is counted in a bucket, in microseconds. */
+export const edgeOf = (bucket: number): number => (bucket === 0 ? 0 : base ** (bucket - 1))
+
+export function add(sketch: Sketch, us: number): void {
+  addTo(sketch, bucketOf(us), 1)
 }
 
-/** Adds all of `other` to `sketch`. */
-export function merge(sketch: Sketch, other: Sketch): Sketch {
-  for (const [bucket, count] of other) sketch.set(bucket, (sketch.get(bucket) ?? 0) + count)
+/** Adds all of `other`, as it is kept, to `sketch`. */
+export function merge(sketch: Sketch, other: string): Sketch {
+  const [least = 0, ...counts] = JSON.parse(other) as number[]
+  for (let n = 0; n < counts.length; n++) addTo(sketch, least + n, counts[n] ?? 0)
   return sketch
 }
 
-/** The value that a `part` (0 to 1) of all do not exceed, in microseconds; null where there are none. */
-export function quantile(sketch: Sketch, part: number): number | null {
-  const buckets = [...sketch].sort(([one], [other]) => one - other)
-  const total = buckets.reduce((sum, [, count]) => sum + count, 0)
-  if (total === 0) return null
-  let rank = Math.max(1, Math.ceil(total * part))
-  for (const [bucket, count] of buckets) {
-    rank -= count
-    if (rank <= 0) return bucket === none ? 0 : base ** bucket * middle
-  }
-  return null
+/** Without holes, which would make arrays slow. */
+export function addTo(sketch: Sketch, bucket: number, count: number): void {
+  while (sketch.length <= bucket) sketch.push(0)
+  sketch[bucket] = (sketch[bucket] ?? 0) + count
 }
 
-/** As it is kept in a column: the least bucket, then the counts from there on, zeros included, which is quick to read. */
+/** For each `part` (0 to 1), the value that so many of all do not exceed, in microseconds; 0 where there are none. */
+export function quantiles(sketch: Sketch, parts: readonly number[]): number[] {
+  const total = sketch.reduce((sum, count) => sum + count, 0)
+  return parts.map((part) => {
+    let rank = Math.max(1, Math.ceil(total * part))
+    const bucket = sketch.findIndex((count) => {
+      rank -= count
+      return rank <= 0
+    })
+    return bucket < 1 ? 0 : edgeOf(bucket) * middle
+  })
+}
+
+/** As it is kept in a column: the least bucket, then the counts from there on. */
 export function encode(sketch: Sketch): string {
-  const buckets = [...sketch.keys()]
-  if (buckets.length === 0) return '[]'
-  const [least, most] = [Math.min(...buckets), Math.max(...buckets)]
-  return JSON.stringify([least, ...Array.from({ length: most - least + 1 }, (_, n) => sketch.get(least + n) ?? 0)])
-}
-
-export function decode(text: string): Sketch {
-  const [least = 0, ...counts]: number[] = JSON.parse(text)
-  const sketch: Sketch = new Map()
-  for (const [n, count] of counts.entries()) if (count > 0) sketch.set(least + n, count)
-  return sketch
+  const least = sketch.findIndex((count) => count > 0)
+  return least === -1 ? '[]' : JSON.stringify([least, ...sketch.slice(least)])
 }

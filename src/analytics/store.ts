@@ -25,7 +25,7 @@ import type {
   UserSummary,
   UserSummaryQuery,
 } from './schema'
-import { decode, merge, quantile, type Sketch } from './sketch'
+import { merge, quantiles, type Sketch } from './sketch'
 
 const given = sql.placeholder
 
@@ -260,13 +260,13 @@ export function analyticsStore(
 }
 
 type Sum = Counters & { latency: Sketch }
-const nothing = (): Sum => ({ request_count: 0, error_count: 0, duration_us: 0, latency: new Map() })
+const nothing = (): Sum => ({ request_count: 0, error_count: 0, duration_us: 0, latency: [] })
 
 function addUp(all: Sum, { latency, ...row }: Counters & { latency: string }): Sum {
   all.request_count += row.request_count
   all.error_count += row.error_count
   all.duration_us += row.duration_us
-  merge(all.latency, decode(latency))
+  merge(all.latency, latency)
   return all
 }
 
@@ -297,8 +297,8 @@ const averageOf = ({ request_count, duration_us }: Counters): number =>
   request_count === 0 ? 0 : inMs(duration_us / request_count)
 
 const timesOf = (all: Sum) => {
-  const at = (part: number) => inMs(quantile(all.latency, part) ?? 0)
-  return { avg_response_time_ms: averageOf(all), p50_ms: at(0.5), p95_ms: at(0.95), p99_ms: at(0.99) }
+  const [p50_ms = 0, p95_ms = 0, p99_ms = 0] = quantiles(all.latency, [0.5, 0.95, 0.99]).map(inMs)
+  return { avg_response_time_ms: averageOf(all), p50_ms, p95_ms, p99_ms }
 }
 
 /** To the microsecond, as durations are measured. */

@@ -22,21 +22,27 @@ export async function insertAll<T extends Table>(
   const scope = Scope.current()
   if (!scope) throw new Error('Many rows are inserted in a transaction, and there is none.')
   const columns = Object.entries(getTableColumns(table)).filter(([name]) => name in first)
+  const encoders = columns.map(([name, column]) => [name, encoderOf(column)] as const)
   let at = 0
   while (at < rows.length) {
     const size = sizes.find((each) => each <= rows.length - at) ?? 1
     const params: unknown[] = []
-    for (const row of rows.slice(at, at + size)) {
-      const values = row as Record<string, unknown>
-      for (const [name, column] of columns) params.push(stored(column, values[name]))
+    for (let n = at; n < at + size; n++) {
+      const values = rows[n] as Record<string, unknown>
+      for (const [name, encode] of encoders) params.push(encode(values[name]))
     }
     await scope.run({ text: textFor(table, columns, size, merge), params, shape: 'arrays' })
     at += size
   }
 }
 
-const stored = (column: Column, value: unknown): unknown =>
-  value === null || value === undefined ? null : column.mapToDriverValue(value)
+/** Text and numbers are stored as they are, on both databases. */
+const encoderOf = (column: Column) => (value: unknown) =>
+  value === null || value === undefined
+    ? null
+    : typeof value === 'object' || typeof value === 'boolean'
+      ? column.mapToDriverValue(value)
+      : value
 
 const texts = new Map<string, string>()
 

@@ -1,0 +1,120 @@
+import { rmSync } from 'node:fs'
+import { databases } from './support/databases'
+import { interleaved, number, quick, report, show, spread, verdict } from './support/measure'
+import { residentMb, startService } from './support/processes'
+
+const isPostgres = process.argv.includes('--postgres')
+const [few, many] = quick ? [1000, 10_000] : [10_000, 1_000_000]
+const rounds = quick ? 3 : 15
+const calls = quick ? 50 : 100
+
+// The tables are declared for the dialect that this decides, so what needs them is loaded afterwards.
+const { databaseUrls, folder, name } = await databases(['few', 'many', 'one_tenant'])
+const [fewUrl = '', manyUrl = '', oneTenantUrl = ''] = databaseUrls
+process.env.DATABASE_URL = fewUrl
+const { connect } = await import('../src/database/database')
+const { Recorder } = await import('../src/analytics/recorder')
+const { fillRequests } = await import('./support/metered')
+const { appOn } = await import('./support/sized')
+
+const any = <T>(list: readonly T[]): T => list[Math.floor(Math.random() * list.length)] as T
+
+type App = ReturnType<typeof appOn>
+async function get(app: App, path: string, authorization: string): Promise<void> {
+  const response = await app.handle(new Request(`http://localhost${path}`, { headers: { authorization } }))
+  if (response.status !== 200) throw new Error(await response.text())
+  await response.text()
+}
+
+const callersOf = { few: await fillRequests(fewUrl, 100, few), many: await fillRequests(manyUrl, 100, many) }
+const opened = { few: connect(fewUrl), many: connect(manyUrl) }
+
+await summaries()
+await hook()
+await exportOfOneTenant()
+
+for (const connection of Object.values(opened)) await connection[Symbol.asyncDispose]()
+if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+process.exit(0) // the embedded server ends with this process
+
+async function summaries() {
+  const timed = (size: 'few' | 'many') => {
+    const app = appOn(opened[size])
+    return async () => {
+      const startedAt = performance.now()
+      for (let call = 0; call < calls; call++)
+        await get(app, '/api/v1/analytics/summary', any(callersOf[size]).authorization)
+      return (performance.now() - startedAt) / calls
+    }
+  }
+  const runs = await interleaved(rounds, { few: timed('few'), many: timed('many') })
+  const growth = spread(runs.many.map((ms, round) => ms / (runs.few[round] ?? Number.NaN)))
+  const limit = isPostgres ? 15 : 5
+  const slow = spread(runs.many)
+  report(
+    `Analytics: summary, ${name}`,
+    `\`GET /api/v1/analytics/summary\` over 30 days, one caller, in the process (no socket), 100 tenants with 20 users each; every call is another tenant's, by chance. Median (min to max) of ${rounds} rounds of ${calls} calls.`,
+    ['', 'ms', 'target'],
+    [
+      [`${number(few, 0)} requests`, show(spread(runs.few), 2), ''],
+      [`${number(many, 0)} requests`, show(slow, 2), verdict(slow.median, 'at most', limit, 'ms')],
+      ['ratio', show(growth, 2), verdict(growth.median, 'at most', 1.5, 'times')],
+    ],
+  )
+}
+
+async function hook() {
+  const reporter = { info() {}, warn: (text: string) => console.error(text), unexpected: console.error }
+  const recorder = new Recorder(opened.few.database, reporter)
+  const timed = (app: App, after: () => Promise<void>) => async () => {
+    const startedAt = performance.now()
+    for (let call = 0; call < calls * 20; call++) {
+      await get(app, '/api/v1/conversations', (callersOf.few[call % 10] ?? any(callersOf.few)).authorization)
+    }
+    await after()
+    return ((performance.now() - startedAt) * 1000) / calls / 20
+  }
+  const runs = await interleaved(rounds, {
+    without: timed(appOn(opened.few), async () => {}),
+    with: timed(appOn(opened.few, [recorder.record]), () => recorder.flush()),
+  })
+  const cost = spread(runs.with.map((us, round) => (us / (runs.without[round] ?? Number.NaN) - 1) * 100))
+  report(
+    `Analytics: hook and recorder, ${name}`,
+    `\`GET /api/v1/conversations\` of ten tenants in turn, one caller, in the process (no socket), with the time it takes to write all records. Median (min to max) of ${rounds} rounds of ${number(calls * 20, 0)} calls.`,
+    ['', 'µs', 'target'],
+    [
+      ['without', show(spread(runs.without), 1), ''],
+      ['with', show(spread(runs.with), 1), ''],
+      ['cost, percent', show(cost, 1), verdict(cost.median, 'at most', 5, 'percent')],
+    ],
+  )
+}
+
+async function exportOfOneTenant() {
+  const [caller] = await fillRequests(oneTenantUrl, 1, many)
+  await using service = await startService(oneTenantUrl)
+  const headers = { authorization: caller?.authorization ?? '' }
+  const path = `${service.origin}/api/v1/analytics/export?rows=requests`
+  await (await fetch(`${service.origin}/api/v1/analytics/export`, { headers })).text()
+  const before = residentMb(service.pid)
+  let peak = before
+  let bytes = 0
+  const startedAt = performance.now()
+  const response = await fetch(path, { headers })
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength
+    peak = Math.max(peak, residentMb(service.pid))
+  }
+  const seconds = (performance.now() - startedAt) / 1000
+  report(
+    `Analytics: export, ${name}`,
+    `\`GET /api/v1/analytics/export?rows=requests\` of a tenant with ${number(many, 0)} request records: ${number(bytes / 2 ** 20, 0)} MB of CSV over a socket in ${number(seconds, 1)} s. Memory of the server that is in RAM, MB.`,
+    ['', 'MB', 'target'],
+    [
+      ['before', number(before, 0), ''],
+      ['most', number(peak, 0), ''],
+      ['growth', number(peak - before, 0), verdict(Math.round(peak - before), 'at most', 50, 'MB')],
+    ],
+  )
+}
