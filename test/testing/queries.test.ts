@@ -54,7 +54,7 @@ describe('expectQueries', () => {
       expectQueries(0, () => adminA.patch('/api/v1/admin/tenant/settings', { name: 'Acme Ltd' })),
     )
 
-    expect(message).toContain('\n  2. | update "tenants"')
+    expect(message).toContain('\n  3. | update "tenants"')
   })
 })
 
