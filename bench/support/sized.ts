@@ -9,6 +9,8 @@ import { openEgress } from '../../src/egress/open'
 import { newId, systemClock } from '../../src/ids'
 import { JobBell } from '../../src/jobs/job'
 import { Lifetime } from '../../src/lifetime'
+import { Metrics } from '../../src/metrics/metrics'
+import { readBacklog } from '../../src/metrics/queue'
 import { openFiles } from '../../src/plugins/files'
 import { plugins } from '../../src/plugins/registry'
 import { echoProvider } from '../../src/providers/echo'
@@ -27,6 +29,13 @@ export async function openSized(url: string, messages: number) {
   const { database } = connection
   const jwt = { secret, issuer: undefined, audience: 'tenantry', jwksUrl: undefined }
   const egress = openEgress({ allow: [] })
+  const metrics = new Metrics({
+    version: 'bench',
+    backlog: () => readBacklog({ database, clock: systemClock }),
+    databaseLoad: connection.load,
+    dropped: () => 0,
+    delays: () => undefined,
+  })
   const app = buildApp({
     database,
     ping: connection.ping,
@@ -36,6 +45,8 @@ export async function openSized(url: string, messages: number) {
     clock: systemClock,
     stopwatch: () => performance.now(),
     observers: [],
+    metrics,
+    metricsToken: undefined,
     reporter: { info() {}, warn() {}, unexpected: fail },
     lifetime: new Lifetime(fail),
     plugins,
