@@ -10,6 +10,7 @@ import type { Deps } from './deps'
 import { envelope } from './envelope'
 import { healthRoutes } from './health/routes'
 import { jobRoutes } from './jobs/routes'
+import { metricsRoutes } from './metrics/routes'
 import { openapiRoutes } from './openapi/routes'
 import { requirePlugins } from './plugins/requirements'
 import { pluginRoutes } from './plugins/routes'
@@ -29,6 +30,7 @@ export function buildApp(deps: Deps) {
     .use(envelope({ reporter: deps.reporter, methodsAt }))
     .use(crossOrigin(deps.corsOrigins))
     .use(healthRoutes(deps, access))
+    .use(metricsRoutes(deps, access))
     .use(meRoutes(deps, access))
     .use(conversationRoutes(deps, access))
     .use(chatRoutes(deps, access))

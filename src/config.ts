@@ -33,6 +33,8 @@ export type Config = {
   /** Where plugins write files, a folder for each tenant. Undefined: nowhere. */
   readonly exportDir: string | undefined
   readonly logLevel: LogLevel
+  /** Opens /metrics to who sends it. Undefined: only this machine may read them. */
+  readonly metricsToken: string | undefined
   readonly openapi: boolean
   /** How many jobs this process runs at the same time; 0 leaves them to others. */
   readonly jobsConcurrency: number
@@ -113,6 +115,7 @@ export function readConfig(env: Environment): Config {
     ...reader.encryptionKeys(),
     exportDir: reader.text('EXPORT_DIR'),
     logLevel: reader.choice('LOG_LEVEL', logLevels, 'info'),
+    metricsToken: reader.secret('METRICS_TOKEN', 16),
     openapi: reader.choice('OPENAPI', ['on', 'off'], 'on') === 'on',
     jobsConcurrency: reader.integer('JOBS_CONCURRENCY', 5, { least: 0, most: 100 }),
     shutdownGraceMs: reader.integer('SHUTDOWN_GRACE_MS', 10_000, { least: 0, most: 600_000 }),
@@ -208,6 +211,14 @@ function read(env: Environment, mistakes: string[]) {
         mistakes.push('DATABASE_URL is no URL: write special characters of its user name and password as %xx')
       }
       return url
+    },
+    secret(name: string, leastBytes: number): string | undefined {
+      const value = text(name)
+      if (value !== undefined && (Buffer.byteLength(value) < leastBytes || /[\s,]/.test(value)))
+        mistakes.push(
+          `${name} must have at least ${leastBytes} bytes, without spaces and commas (openssl rand -base64 24)`,
+        )
+      return value
     },
     url(name: string): string | undefined {
       const value = text(name)

@@ -6,6 +6,7 @@ import type { Egress } from './egress/egress'
 import type { Clock } from './ids'
 import type { JobBell } from './jobs/job'
 import type { Lifetime } from './lifetime'
+import type { Metrics } from './metrics/metrics'
 import type { Plugin, TenantFiles } from './plugins/plugin'
 import type { ProviderLimits } from './providers/ask'
 import type { Provider } from './providers/provider'
@@ -25,6 +26,9 @@ export type Deps = {
   readonly stopwatch: Stopwatch
   /** Hear of every request. */
   readonly observers: readonly Observer[]
+  readonly metrics: Metrics
+  /** Opens /metrics to who sends it; without one, it is open to this machine. */
+  readonly metricsToken: string | undefined
   readonly reporter: Reporter
   readonly lifetime: Lifetime
   /** All that tenants may switch on, in the order in which they act. */

@@ -15,6 +15,9 @@ import { JobBell } from './jobs/job'
 import { everyTenant, jobKinds } from './jobs/kinds'
 import { JobWorker } from './jobs/worker'
 import { Lifetime } from './lifetime'
+import { watchEventLoop } from './metrics/event-loop'
+import { Metrics } from './metrics/metrics'
+import { readBacklog } from './metrics/queue'
 import { openFiles } from './plugins/files'
 import { requireKeys } from './plugins/keys'
 import { plugins } from './plugins/registry'
@@ -52,6 +55,13 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
   const lifetime = new Lifetime((error) => reporter.unexpected(error, { doing: 'background work' }))
   const egress = openEgress({ allow: config.egressAllow })
   const recorder = new Recorder(connection.database, reporter)
+  const metrics = new Metrics({
+    version: packageJson.version,
+    backlog: () => readBacklog({ database: connection.database, clock: systemClock }),
+    databaseLoad: connection.load,
+    dropped: () => recorder.dropped,
+    delays: watchEventLoop(),
+  })
   const deps: Deps = {
     database: connection.database,
     ping: connection.ping,
@@ -64,7 +74,9 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     defaultModel: config.provider.model,
     clock: systemClock,
     stopwatch: () => performance.now(),
-    observers: [recorder.record],
+    observers: [recorder.record, metrics.request],
+    metrics,
+    metricsToken: config.metricsToken,
     reporter,
     lifetime,
     plugins,
@@ -87,7 +99,12 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     version: packageJson.version,
   }
   const app = buildApp(deps)
-  const worker = new JobWorker(deps, { kinds: jobKinds(deps), everyTenant, concurrency: config.jobsConcurrency })
+  const worker = new JobWorker(deps, {
+    kinds: jobKinds(deps),
+    everyTenant,
+    concurrency: config.jobsConcurrency,
+    onAttempt: metrics.jobAttempt,
+  })
 
   app.listen({ hostname: config.host, port: config.port })
   const server = app.server

@@ -8,6 +8,9 @@ import { JobBell } from '../src/jobs/job'
 import { jobKinds } from '../src/jobs/kinds'
 import { JobWorker } from '../src/jobs/worker'
 import { Lifetime } from '../src/lifetime'
+import { watchEventLoop } from '../src/metrics/event-loop'
+import { Metrics } from '../src/metrics/metrics'
+import { readBacklog } from '../src/metrics/queue'
 import type { Provider } from '../src/providers/provider'
 import { createTenant } from '../src/tenants/store'
 import { type Client, client } from '../src/testing'
@@ -40,6 +43,13 @@ export async function ownService(provider: Provider, changes: Partial<Deps> = {}
   const egress = openEgress({ allow: ['127.0.0.1'], resolve: async () => [] })
   const reporter = { info: () => {}, warn: unexpected, unexpected }
   const recorder = new Recorder(database, reporter, { ...recorderLimits, everyMs: 0 })
+  const metrics = new Metrics({
+    version: kitDeps.version,
+    backlog: () => readBacklog({ database, clock: systemClock }),
+    databaseLoad: connection.load,
+    dropped: () => recorder.dropped,
+    delays: watchEventLoop(),
+  })
   const deps: Deps = {
     ...kitDeps,
     database,
@@ -48,7 +58,8 @@ export async function ownService(provider: Provider, changes: Partial<Deps> = {}
     verifyToken: tokenVerifier(jwtConfig, systemClock, egress),
     clock: systemClock,
     stopwatch: () => performance.now(),
-    observers: [recorder.record],
+    observers: [recorder.record, metrics.request],
+    metrics,
     reporter,
     lifetime: new Lifetime(unexpected),
     egress,
@@ -60,7 +71,7 @@ export async function ownService(provider: Provider, changes: Partial<Deps> = {}
   const token = await signToken({ sub: 'olivia', tenant_id, role: 'operator' }, jwtConfig, systemClock, 3600)
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
   const app = buildApp(deps)
-  const worker = new JobWorker(deps, { kinds: jobKinds(deps) })
+  const worker = new JobWorker(deps, { kinds: jobKinds(deps), onAttempt: metrics.jobAttempt })
   deps.jobBell.onRing(() => deps.lifetime.run(() => worker.runDue()))
 
   return {

@@ -10,6 +10,8 @@ import { openEgress } from '../../src/egress/open'
 import { newId, systemClock } from '../../src/ids'
 import { JobBell } from '../../src/jobs/job'
 import { Lifetime } from '../../src/lifetime'
+import { Metrics } from '../../src/metrics/metrics'
+import { readBacklog } from '../../src/metrics/queue'
 import { openFiles } from '../../src/plugins/files'
 import { plugins } from '../../src/plugins/registry'
 import { echoProvider } from '../../src/providers/echo'
@@ -57,9 +59,16 @@ export async function openSized(url: string, messages: number) {
 }
 
 /** The service on a database, listening nowhere. */
-export function appOn({ database, ping }: Pick<Connection, 'database' | 'ping'>, observers: readonly Observer[] = []) {
+export function appOn({ database, ping, load }: Connection, observers: readonly Observer[] = []) {
   const jwt = { secret, issuer: undefined, audience: 'tenantry', jwksUrl: undefined }
   const egress = openEgress({ allow: [] })
+  const metrics = new Metrics({
+    version: 'bench',
+    backlog: () => readBacklog({ database, clock: systemClock }),
+    databaseLoad: load,
+    dropped: () => 0,
+    delays: () => undefined,
+  })
   return buildApp({
     database,
     ping,
@@ -69,6 +78,8 @@ export function appOn({ database, ping }: Pick<Connection, 'database' | 'ping'>,
     clock: systemClock,
     stopwatch: () => performance.now(),
     observers,
+    metrics,
+    metricsToken: undefined,
     reporter: { info() {}, warn() {}, unexpected: fail },
     lifetime: new Lifetime(fail),
     plugins,

@@ -73,7 +73,8 @@ export function requirePolicies(app: AnyElysia): void {
   throw new Error(`No policy declared for ${list}: add { permission: '...' } from auth/policy.ts, or { public: true }.`)
 }
 
-function bearerToken(request: Request): string {
+/** What the request says as its bearer token; throws unauthenticated where it says none. */
+export function bearerToken(request: Request): string {
   const header = request.headers.get('authorization')
   const token = header === null ? undefined : /^Bearer +([^\s,]+) *$/i.exec(header)?.[1]
   if (token === undefined)

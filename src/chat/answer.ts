@@ -32,7 +32,7 @@ export async function answer(
   base: readonly Prompt[],
   { stream, signal, onText }: Asking,
 ): Promise<Answer> {
-  const { provider, limits } = deps
+  const { provider, limits, metrics } = deps
   const deadline = performance.now() + limits.provider.totalMs
   const so: Answer = { text: '', model: wanted, usage: undefined, runs: [], failure: undefined }
   const said: Prompt[] = [...base]
@@ -69,7 +69,12 @@ export async function answer(
       if (piece !== '') onText(piece)
     }
     try {
-      for await (const chunk of ask(provider, request, { stream, signal, limits: left })) {
+      for await (const chunk of ask(provider, request, {
+        stream,
+        signal,
+        limits: left,
+        onAttempt: metrics.providerAttempt,
+      })) {
         if (chunk.type === 'text') {
           heard += chunk.text
           tell(rewriter.next(chunk.text))

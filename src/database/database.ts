@@ -21,6 +21,14 @@ export type Database = Queries & {
   afterCommit(work: () => void): void
 }
 
+/** How much of the database is in use. */
+export type DatabaseLoad = {
+  /** Postgres only. `inFlight`: statements and transactions under way, also those that wait for a connection. */
+  readonly pool?: { readonly size: number; readonly inFlight: number }
+  /** SQLite only, and not in memory: sizes in bytes. */
+  readonly files?: { readonly database: number; readonly wal: number }
+}
+
 /** An open database and how to close it. */
 export type Connection = AsyncDisposable & {
   readonly database: Database
@@ -30,6 +38,7 @@ export type Connection = AsyncDisposable & {
   serialize?(): Uint8Array
   /** Resolves when the database answers. */
   ping(): Promise<void>
+  load(): DatabaseLoad
 }
 
 export type ConnectOptions = { maxConnections?: number }
@@ -41,7 +50,7 @@ export function connect(source: string | Uint8Array, { maxConnections = 10 }: Co
       `The tables were declared for ${dialect}: set DATABASE_URL before the program starts, not while it runs.`,
     )
   }
-  const { session, queries, serialize, close } = open(source, maxConnections)
+  const { session, queries, serialize, load, close } = open(source, maxConnections)
   const root = new Scope(session)
   const here = () => Scope.current() ?? root
   return {
@@ -55,6 +64,7 @@ export function connect(source: string | Uint8Array, { maxConnections = 10 }: Co
     ),
     ...(serialize && { serialize }),
     ping: async () => void (await here().run({ text: 'select 1', params: [], shape: 'arrays' })),
+    load,
     [Symbol.asyncDispose]: close,
   }
 }

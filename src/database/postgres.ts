@@ -1,6 +1,6 @@
 import { drizzle } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql, type TransactionSql } from 'postgres'
-import type { Queries, RunStatement } from './database'
+import type { DatabaseLoad, Queries, RunStatement } from './database'
 import type { Session, Statement } from './session'
 
 /** Opens `postgres://...`. `?socket=/folder` connects through a Unix socket, which postgres.js has no URL form for. */
@@ -16,12 +16,28 @@ export function open(url: string | Uint8Array, maxConnections: number) {
     ...unbounded,
     ...(socket && { host: socket }),
   })
+  // Counted here, because postgres.js tells nobody how many of its connections are busy.
+  let inFlight = 0
+  const counted = async <T>(work: () => Promise<T>): Promise<T> => {
+    inFlight++
+    try {
+      return await work()
+    } finally {
+      inFlight--
+    }
+  }
   const session: Session = {
     pooled: true,
-    run: (statement) => run(client, statement),
-    nest: (work) => serializable(client, work),
+    run: (statement) => counted(() => run(client, statement)),
+    nest: (work) => counted(() => serializable(client, work)),
   }
-  return { session, queries: queriesFor(client), serialize: undefined, close: () => client.end({ timeout: 5 }) }
+  return {
+    session,
+    queries: queriesFor(client),
+    serialize: undefined,
+    load: (): DatabaseLoad => ({ pool: { size: maxConnections, inFlight } }),
+    close: () => client.end({ timeout: 5 }),
+  }
 }
 
 /** Drizzle's Postgres driver over a client that has just what the driver calls (hence the cast): each query goes to `run`. */

@@ -1,9 +1,9 @@
 import { Database as Client, type SQLQueryBindings } from 'bun:sqlite'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { SQLiteAsyncDialect } from 'drizzle-orm/sqlite-core'
 import { type AsyncRemoteCallback, SQLiteRemoteSession, SqliteRemoteDatabase } from 'drizzle-orm/sqlite-proxy'
-import type { Queries, RunStatement } from './database'
+import type { DatabaseLoad, Queries, RunStatement } from './database'
 import type { Session, Statement } from './session'
 
 Client.MAX_QUERY_CACHE_SIZE = 500 // 20 by default, fewer than the distinct statements of a service
@@ -26,12 +26,16 @@ export function open(source: string | Uint8Array) {
     session: sqliteSession(client),
     queries: queriesOver,
     serialize: (): Uint8Array => client.serialize(),
+    load: (): DatabaseLoad =>
+      path === ':memory:' ? {} : { files: { database: bytesOf(path), wal: bytesOf(`${path}-wal`) } },
     async close() {
       if (path !== ':memory:') client.run('pragma optimize')
       client.close()
     },
   }
 }
+
+const bytesOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0
 
 /** Drizzle's proxy driver, because its bun-sqlite driver is synchronous and could not wait for its turn. Typed as Postgres, as the tables are. */
 function queriesOver(run: RunStatement): Queries {

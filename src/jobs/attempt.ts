@@ -17,35 +17,45 @@ export type AttemptDeps = {
   readonly cutoff: AbortSignal
 }
 
+/** How an attempt ended: `retried` later by itself; `lost` to another worker; `interrupted`, for the process ends. */
+export type JobEnd = 'done' | 'retried' | 'dead' | 'lost' | 'interrupted'
+
 /** Why an attempt ends before its work does. */
 type Interruption = 'late' | 'lost' | 'ending'
 
 /** Runs a leased job to its end, whatever that is, and writes it down. Rejects only where the database does not take it. */
-export async function attempt(deps: AttemptDeps, kind: JobKind, job: LeasedJob): Promise<void> {
+export async function attempt(deps: AttemptDeps, kind: JobKind, job: LeasedJob): Promise<JobEnd> {
   const { clock, reporter, leases } = deps
   const report = (message: string, error?: string) =>
     reporter.warn(message, { kind: job.kind, job: job.id, tenant: job.tenant_id, attempt: job.attempts, error })
-  const written = async (change: Promise<boolean>): Promise<void> => {
-    if (!(await change)) report('A job had been given to another worker before it ended here.')
+  const written = async (end: JobEnd, change: Promise<boolean>): Promise<JobEnd> => {
+    if (await change) return end
+    report('A job had been given to another worker before it ended here.')
+    return 'lost'
   }
-  const end = (change: Parameters<LeaseTable['change']>[1]) => written(leases.change(job, change, clock.now()))
+  const ends = (end: JobEnd, change: Parameters<LeaseTable['change']>[1]) =>
+    written(end, leases.change(job, change, clock.now()))
 
   const refusal = refusalOf(kind, job)
   if (refusal !== undefined) {
     report('A job was refused and is dead.', refusal)
-    return end({ state: 'dead', attempts: Math.min(job.attempts, kind.mostAttempts), last_error: refusal })
+    return ends('dead', { state: 'dead', attempts: Math.min(job.attempts, kind.mostAttempts), last_error: refusal })
   }
 
   const ended = await run(deps, kind, job)
-  if (ended === 'done') return written(leases.finish(job, clock.now()))
-  if (ended === 'lost') return report('A job was given to another worker while it ran here.')
+  if (ended === 'done') return written('done', leases.finish(job, clock.now()))
+  if (ended === 'lost') {
+    report('A job was given to another worker while it ran here.')
+    return 'lost'
+  }
   // It is not the job's fault, so the attempt does not count.
-  if (ended === 'ending') return end({ state: 'queued', due_at: clock.now(), attempts: job.attempts - 1 })
+  if (ended === 'ending')
+    return ends('interrupted', { state: 'queued', due_at: clock.now(), attempts: job.attempts - 1 })
   const last_error = words(ended.error)
   const next = verdict(kind, job.attempts, ended.error, deps.random())
   report(next.state === 'dead' ? 'A job failed and is dead.' : 'A job failed and is tried again.', last_error)
-  if (next.state === 'dead') return end({ state: 'dead', last_error })
-  await end({ state: 'queued', due_at: new Date(clock.now().getTime() + next.afterMs), last_error })
+  if (next.state === 'dead') return ends('dead', { state: 'dead', last_error })
+  return await ends('retried', { state: 'queued', due_at: new Date(clock.now().getTime() + next.afterMs), last_error })
 }
 
 /** Why a job is not even begun. Its tenant comes first: without one it would run for all. */

@@ -2,7 +2,7 @@ import type { Database } from '../database/database'
 import type { Clock } from '../ids'
 import type { Lifetime } from '../lifetime'
 import type { Reporter } from '../reporter'
-import { type AttemptDeps, attempt } from './attempt'
+import { type AttemptDeps, attempt, type JobEnd } from './attempt'
 import type { JobBell, JobKind } from './job'
 import { type LeaseTable, leaseTable } from './leases'
 import { ensureSchedules, queueDueSchedules, type TenantSchedule } from './schedules'
@@ -25,6 +25,8 @@ export type WorkerOptions = {
   readonly leaseMs?: number
   /** How often it looks for what nobody rang for: what is due later, what other processes queued. */
   readonly pollMs?: number
+  /** Hears of every attempt once it is over. */
+  readonly onAttempt?: (kind: string, end: JobEnd) => void
   /** 0 to 1; chance, if not given. */
   readonly random?: () => number
 }
@@ -129,7 +131,8 @@ export class JobWorker {
       const kind = job && this.#kinds.get(job.kind)
       if (!job || !kind) return
       this.#hire(crew)
-      await attempt(this.#attempts, kind, job)
+      const end = await attempt(this.#attempts, kind, job)
+      this.options.onAttempt?.(kind.name, end)
     }
   }
 

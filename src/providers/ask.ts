@@ -19,22 +19,33 @@ const longestRetryAfterSeconds = 10
 /** The most that callers are told to wait, whatever the provider says. */
 const longestPassedOnSeconds = 24 * 60 * 60
 
-type Asking = { stream: boolean; signal: AbortSignal; limits: ProviderLimits }
+/** How an attempt ended; `interrupted` where nobody wanted the reply any longer. */
+export type ProviderAttempt = {
+  outcome: 'ok' | 'failed' | 'timeout' | 'interrupted'
+  durationMs: number
+  /** Until the provider sent anything; undefined where it did not. */
+  firstPieceMs: number | undefined
+}
+
+type Asking = {
+  stream: boolean
+  signal: AbortSignal
+  limits: ProviderLimits
+  /** Hears of every attempt once it is over. */
+  onAttempt?: (attempt: ProviderAttempt) => void
+}
 
 /**
  * Asks within limits, and once more if the provider was busy and had not begun. The last chunk is always `end`:
  * a reply that was cut throws, as does one that is empty, too long or too slow. Throws AppError, or the signal's reason.
  */
-export async function* ask(
-  provider: Provider,
-  request: ProviderRequest,
-  { stream, signal, limits }: Asking,
-): AsyncGenerator<Chunk> {
+export async function* ask(provider: Provider, request: ProviderRequest, asking: Asking): AsyncGenerator<Chunk> {
+  const { signal, limits } = asking
   const deadline = performance.now() + limits.totalMs
   for (let attempt = 1; ; attempt++) {
     let begun = false
     try {
-      for await (const chunk of attend(provider, request, { stream, signal, limits, deadline })) {
+      for await (const chunk of attend(provider, request, { ...asking, deadline })) {
         begun = true
         yield chunk
       }
@@ -53,14 +64,17 @@ export async function* ask(
 async function* attend(
   provider: Provider,
   request: ProviderRequest,
-  { stream, signal, limits, deadline }: Asking & { deadline: number },
+  { stream, signal, limits, deadline, onAttempt }: Asking & { deadline: number },
 ): AsyncGenerator<Chunk> {
   const stop = new AbortController()
   const leave = () => stop.abort(signal.reason)
   signal.throwIfAborted()
   signal.addEventListener('abort', leave, { once: true })
   const chunks = provider.reply(request, { stream, signal: stop.signal })[Symbol.asyncIterator]()
-  let whole = false
+  const startedAt = performance.now()
+  let firstPieceMs: number | undefined
+  // As long as nothing else is known: whoever reads stops reading.
+  let outcome: ProviderAttempt['outcome'] = 'interrupted'
   try {
     let length = 0
     for (let first = true; ; first = false) {
@@ -69,23 +83,27 @@ async function* attend(
         !stream ? limits.totalMs : first ? limits.firstByteMs : limits.idleMs,
       )
       const { value, done } = await within(patienceMs, chunks.next(), signal)
+      firstPieceMs ??= done ? undefined : performance.now() - startedAt
       if (done) throw new ProviderFailure('The reply was cut before its end.', 'failed')
       if (value.type === 'text') length += value.text.length
       if (value.type === 'call') length += 1 + value.call.name.length + value.call.arguments.length
       if (length > limits.longestReply)
         throw new ProviderFailure(`The reply is longer than ${limits.longestReply} characters.`, 'failed')
       if (value.type === 'end' && length === 0) throw new ProviderFailure('The reply is empty.', 'failed')
+      if (value.type === 'end') outcome = 'ok'
       if (value.type !== 'text' || value.text !== '') yield value
-      if (value.type === 'end') {
-        whole = true
-        return
-      }
+      if (value.type === 'end') return
     }
+  } catch (error) {
+    const isLate = error instanceof AppError && error.code === 'provider_timeout'
+    if (!signal.aborted) outcome = isLate ? 'timeout' : 'failed'
+    throw error
   } finally {
     signal.removeEventListener('abort', leave)
-    if (!whole) stop.abort()
+    if (outcome !== 'ok') stop.abort()
     // Not awaited: a provider that hangs would hang here too.
     chunks.return?.().catch(() => {})
+    onAttempt?.({ outcome, durationMs: performance.now() - startedAt, firstPieceMs })
   }
 }
 

@@ -11,8 +11,8 @@ export type DeclaredRoute = AnyRoute & {
 
 export type ContractFuzz<All> = {
   routes: readonly DeclaredRoute[]
-  /** Who may call every route. */
-  client(all: All): Client
+  /** Who may call this route (`METHOD /path`). */
+  client(all: All, route: string): Client
   /** Makes what this route (`METHOD /path`) can be asked for; returns what parts of paths, query parameters and body fields may say, by name: `{ id: [...] }`. */
   prepare?(all: All, route: string): Promise<Record<string, string[]>>
   /** Before every request, for example to script the model. */
@@ -71,17 +71,22 @@ async function fuzz<All extends World>(all: All, route: DeclaredRoute, options: 
 
 async function ask<All extends World>(
   all: All,
-  { method, path }: DeclaredRoute,
+  route: DeclaredRoute,
   { client, each }: ContractFuzz<All>,
   { params, query, body }: Generated,
 ): Promise<{ answer: ClientResponse; errors: unknown[] }> {
   const { ledger, provider } = all
+  const { method, path } = route
   const [requests, own] = [ledger.requests.length, ledger.own.length]
   return await all.rewind(async () => {
     each?.(all)
-    const response = await client(all).send(method === 'ALL' ? 'POST' : method, target(path, params, query), {
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    })
+    const response = await client(all, keyOf(route)).send(
+      method === 'ALL' ? 'POST' : method,
+      target(path, params, query),
+      {
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      },
+    )
     const answer = await read(response)
     await all.settle()
     provider.forget()

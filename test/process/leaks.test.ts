@@ -10,6 +10,7 @@ setDefaultTimeout(30_000)
 const secrets = {
   provider: 'sk-canary-provider-0a1b2c3d4e5f',
   jwt: jwtSecret,
+  metrics: 'canary-metrics-6a7b8c9d',
   encryption: 'Y2FuYXJ5LWVuY3J5cHRpb24ta2V5LTAwMDAwMDAwMDA=',
 }
 /** Stands in messages, prompts and titles: it belongs in the database and in answers, never in the log. */
@@ -68,6 +69,7 @@ describe('secrets', () => {
       PROVIDER_API_KEY: secrets.provider,
       ENCRYPTION_KEY: secrets.encryption,
       LOG_LEVEL: 'debug',
+      METRICS_TOKEN: secrets.metrics,
     })
     const answers: Answer[] = []
     const send = sender(served, answers)
@@ -99,6 +101,9 @@ describe('secrets', () => {
     await rowsOf(connection, 'alter table messages rename to messages_gone')
     await send('a broken database', 'POST', '/api/v1/chat', chat('hello'))
     await send('a broken database, streamed', 'POST', '/api/v1/chat', chat('hello', { stream: true }))
+    await send('metrics', 'GET', '/metrics', { token: secrets.metrics })
+    await send('metrics with a token of a user', 'GET', '/metrics', { token })
+    await send('metrics with half a token', 'GET', '/metrics', { token: secrets.metrics.slice(0, -1) })
 
     const statuses = Object.fromEntries(answers.map(({ what, status }) => [what, status]))
     expect(statuses).toEqual({
@@ -130,6 +135,9 @@ describe('secrets', () => {
       'kept words': 201,
       'a broken database': 500,
       'a broken database, streamed': 500,
+      metrics: 200,
+      'metrics with a token of a user': 401,
+      'metrics with half a token': 401,
     })
     const log = served.log.map((line) => JSON.parse(line))
     const keysTheProviderGot = new Set(provider.asked.map(({ headers }) => headers.get('authorization')))
@@ -155,6 +163,9 @@ describe('secrets', () => {
       stored: true,
     })
     expect([logged.includes(refused), stored.includes(refused)]).toEqual([false, false])
+    const metrics = answers.find(({ what }) => what === 'metrics')?.text ?? ''
+    expect([words, refused].filter((canary) => metrics.includes(canary))).toEqual([])
+    expect(metrics).toContain('tenantry_provider_attempt_duration_seconds_count{outcome="failed"} 18\n')
     expect(log.filter(({ level }) => level === 'error').map(({ message }) => message)).toEqual([
       expect.stringContaining('insert into "messages"'),
       expect.stringContaining('insert into "messages"'),

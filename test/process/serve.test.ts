@@ -96,6 +96,19 @@ describe('the start', () => {
     expect(lines[2]).toMatchObject({ level: 'info', url: served.url, environment: 'production' })
   })
 
+  test('lets Prometheus on the same machine read what happened so far', async () => {
+    await using database = await emptyDatabase()
+    await using served = await startServer({ DATABASE_URL: database.url })
+    await fetch(`${served.url}/health`)
+
+    const response = await fetch(`${served.url}/metrics`)
+
+    const text = await response.text()
+    expect(response.status).toBe(200)
+    expect(text).toContain('_count{method="GET",route="/health",status="2xx"} 1\n')
+    expect(text).toContain('\ntenantry_jobs{state="running"} 0\n')
+  })
+
   test('in development makes a secret once and keeps it to itself', async () => {
     await using database = await emptyDatabase()
     await using inFolder = await emptyDatabase()

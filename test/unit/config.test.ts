@@ -30,6 +30,7 @@ describe('Configuration', () => {
       encryptionKeyPrevious: undefined,
       exportDir: undefined,
       logLevel: 'info',
+      metricsToken: undefined,
       openapi: true,
       jobsConcurrency: 5,
       shutdownGraceMs: 10_000,
@@ -58,6 +59,7 @@ describe('Configuration', () => {
       ENCRYPTION_KEY_PREVIOUS: previousKey,
       EXPORT_DIR: '/var/lib/tenantry/exports',
       LOG_LEVEL: 'debug',
+      METRICS_TOKEN: 'c2NyYXBlciBhdCB3b3Jr',
       OPENAPI: 'off',
       JOBS_CONCURRENCY: '0',
       SHUTDOWN_GRACE_MS: '1000',
@@ -83,6 +85,7 @@ describe('Configuration', () => {
       encryptionKeyPrevious: previousKey,
       exportDir: '/var/lib/tenantry/exports',
       logLevel: 'debug',
+      metricsToken: 'c2NyYXBlciBhdCB3b3Jr',
       openapi: false,
       jobsConcurrency: 0,
       shutdownGraceMs: 1_000,
@@ -92,6 +95,7 @@ describe('Configuration', () => {
   test('takes an empty variable for one that is not set, and white space around a value for nothing', () => {
     const names = ['TENANTRY_ENV', 'DATABASE_URL', 'HOST', 'PORT', 'JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_JWKS_URL']
     const others = [
+      'METRICS_TOKEN',
       'PROVIDER_BASE_URL',
       'PROVIDER_MODEL',
       'PROVIDER_TIMEOUT_MS',
@@ -188,6 +192,8 @@ describe('Configuration', () => {
     ['ENCRYPTION_KEY_PREVIOUS', key.slice(0, -1), { ENCRYPTION_KEY: key }],
     ['LOG_LEVEL', 'verbose', {}],
     ['LOG_LEVEL', 'INFO', {}],
+    ['METRICS_TOKEN', 'fifteen-bytes..', {}],
+    ['METRICS_TOKEN', 'sixteen bytes, and more', {}],
     ['OPENAPI', 'false', {}],
     ['JOBS_CONCURRENCY', '101', {}],
     ['SHUTDOWN_GRACE_MS', '600001', {}],
@@ -211,6 +217,7 @@ describe('Configuration', () => {
     ['CORS_ORIGINS', 'http://127.0.0.1:5173,,'],
     ['EGRESS_ALLOW', 'hooks, Hooks.internal:8443,,10.0.0.1, ::1, fd00::/8, [::1]:25, [fd00::/8]:443, [fd00::1]'],
     ['LOG_LEVEL', 'silent'],
+    ['METRICS_TOKEN', 'sixteen-bytes...'],
   ]
   test.each(good)('takes %s=%s', (name, value) => {
     const mistakes = mistakesIn({ JWT_SECRET: secret, [name]: value })
@@ -235,6 +242,7 @@ describe('Configuration', () => {
       ENCRYPTION_KEY: canary,
       ENCRYPTION_KEY_PREVIOUS: canary,
       LOG_LEVEL: canary,
+      METRICS_TOKEN: canary,
       OPENAPI: canary,
       JOBS_CONCURRENCY: canary,
       SHUTDOWN_GRACE_MS: canary,

@@ -1,7 +1,7 @@
 import { policyOf } from '../../../src/auth/access'
 import { may, type Permission, type Role, roles } from '../../../src/auth/policy'
 import { authorisationSweep, type Caller, type RightRequest } from '../../../src/testing'
-import { app, describe, expect, type Fixtures, test } from '../../kit'
+import { app, describe, expect, type Fixtures, metricsToken, test } from '../../kit'
 import { plantDeadJob } from '../dead-job'
 import { bearer, claimsOf, handmade, startSeconds } from '../token'
 
@@ -10,6 +10,8 @@ const requests: Record<string, (world: Fixtures) => RightRequest | Promise<Right
   'GET /health': () => ({ path: '/health', status: 200 }),
   'GET /health/live': () => ({ path: '/health/live', status: 200 }),
   'GET /health/ready': () => ({ path: '/health/ready', status: 200 }),
+  // With the token of the service, which no user has; that theirs open nothing is in metrics.test.ts.
+  'GET /metrics': () => ({ path: '/metrics', status: 200, ...bearer(metricsToken) }),
   'GET /openapi': () => ({ path: '/openapi', status: 200 }),
   'GET /openapi/json': () => ({ path: '/openapi/json', status: 200 }),
   'GET /openapi/start.js': () => ({ path: '/openapi/start.js', status: 200 }),
@@ -127,6 +129,7 @@ const contract: Record<string, Role | 'everybody'> = {
   'GET /health': 'everybody',
   'GET /health/live': 'everybody',
   'GET /health/ready': 'everybody',
+  'GET /metrics': 'everybody',
   'GET /openapi': 'everybody',
   'GET /openapi/json': 'everybody',
   'GET /openapi/start.js': 'everybody',

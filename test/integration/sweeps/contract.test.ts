@@ -2,8 +2,9 @@ import { Type } from '@sinclair/typebox'
 import { dayAfter, isDay } from '../../../src/day'
 import { oneOf, shape } from '../../../src/schema'
 import { contractFuzz, type OwnKinds } from '../../../src/testing'
-import { app, describe, type Fixtures, test } from '../../kit'
+import { app, describe, type Fixtures, metricsToken, test } from '../../kit'
 import { plantDeadJob } from '../dead-job'
+import { bearer } from '../token'
 
 /** What the kinds of src/schema.ts are on the wire. */
 const kinds: OwnKinds = {
@@ -89,7 +90,8 @@ async function prepare({ adminA, tenantA, users, model }: Fixtures, route: strin
 describe('Every request that the schemas allow, and every other', () => {
   contractFuzz(test, {
     routes: app.routes,
-    client: ({ adminA }: Fixtures) => adminA,
+    client: ({ adminA, client }: Fixtures, route) =>
+      route === 'GET /metrics' ? client(() => bearer(metricsToken).headers) : adminA,
     prepare,
     each: ({ model }) => void model.says('Well'),
     kinds,

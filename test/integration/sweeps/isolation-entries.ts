@@ -1,4 +1,6 @@
 import type { Attempt } from '../../../src/testing'
+import { metricsToken } from '../../kit'
+import { bearer } from '../token'
 
 /** What one tenant could name of another: its ids, and words that stand for them. */
 export type ServiceNames = {
@@ -34,6 +36,7 @@ export const entries: Record<string, Entry> = {
   'GET /health': plain('/health'),
   'GET /health/live': plain('/health/live'),
   'GET /health/ready': plain('/health/ready'),
+  'GET /metrics': { owner: 200, attempts: () => [{ path: '/metrics', ...bearer(metricsToken) }] },
   'GET /openapi': plain('/openapi'),
   'GET /openapi/start.js': plain('/openapi/start.js'),
   'GET /openapi/swagger-ui.js': plain('/openapi/swagger-ui.js'),
