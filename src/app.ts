@@ -6,6 +6,7 @@ import { auditRoutes } from './audit/routes'
 import { access as accessModule, requirePolicies } from './auth/access'
 import { chatRoutes } from './chat/routes'
 import { conversationRoutes } from './conversations/routes'
+import { dashboardRoutes } from './dashboard/routes'
 import type { Deps } from './deps'
 import { envelope } from './envelope'
 import { healthRoutes } from './health/routes'
@@ -40,6 +41,7 @@ export function buildApp(deps: Deps) {
     .use(auditRoutes(deps, access))
     .use(jobRoutes(deps, access))
     .use(analyticsRoutes(deps, access))
+  if (deps.dashboard) app.use(dashboardRoutes(access))
   if (deps.openapi) app.use(openapiRoutes(deps, access, () => app))
 
   /** What would have been found at this path with another method, for 405. */

@@ -195,7 +195,7 @@ async function invitation(config: Config, url: string, database: Database): Prom
   const bearer = await sign({ tenant_id, sub: 'olivia', role: 'operator' }, longestLifeSeconds)
   return `
 ${filled ? 'The database was empty and has demo data now: tenants acme and globex.' : 'The demo data is there from before.'}
-Read the API at ${url}/openapi, or chat (the token is good for a day):
+Read the API at ${url}/openapi, see the usage at ${url}/dashboard, or chat (the token is good for a day):
 
 curl -s ${url}/api/v1/chat \\
   -H 'Authorization: Bearer ${bearer}' \\

@@ -36,6 +36,7 @@ export type Config = {
   /** Opens /metrics to who sends it. Undefined: only this machine may read them. */
   readonly metricsToken: string | undefined
   readonly openapi: boolean
+  readonly dashboard: boolean
   /** How many jobs this process runs at the same time; 0 leaves them to others. */
   readonly jobsConcurrency: number
   /** How long running requests may take after SIGTERM before they are cut. */
@@ -117,6 +118,7 @@ export function readConfig(env: Environment): Config {
     logLevel: reader.choice('LOG_LEVEL', logLevels, 'info'),
     metricsToken: reader.secret('METRICS_TOKEN', 16),
     openapi: reader.choice('OPENAPI', ['on', 'off'], 'on') === 'on',
+    dashboard: reader.choice('DASHBOARD', ['on', 'off'], 'on') === 'on',
     jobsConcurrency: reader.integer('JOBS_CONCURRENCY', 5, { least: 0, most: 100 }),
     shutdownGraceMs: reader.integer('SHUTDOWN_GRACE_MS', 10_000, { least: 0, most: 600_000 }),
   }

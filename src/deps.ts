@@ -41,6 +41,7 @@ export type Deps = {
   /** Exact origins whose pages may call the service. */
   readonly corsOrigins: readonly string[]
   readonly openapi: boolean
+  readonly dashboard: boolean
   readonly version: string
 }
 

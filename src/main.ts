@@ -96,6 +96,7 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     },
     corsOrigins: config.corsOrigins,
     openapi: config.openapi,
+    dashboard: config.dashboard,
     version: packageJson.version,
   }
   const app = buildApp(deps)

@@ -108,6 +108,7 @@ export const deps: Deps = {
   },
   corsOrigins: [],
   openapi: true,
+  dashboard: true,
   version: '0.0.0-test',
 }
 

@@ -93,6 +93,7 @@ export function appOn({ database, ping, load }: Connection, observers: readonly 
     },
     corsOrigins: [],
     openapi: false,
+    dashboard: false,
     version: 'bench',
   })
 }

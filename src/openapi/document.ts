@@ -34,7 +34,7 @@ type Operation = { responses?: Record<string, unknown> }
 export function openapiDocument(app: AnyElysia, version: string) {
   const { paths, components } = toOpenAPISchema(
     app,
-    { methods: ['options'], paths: [/^\/openapi/] },
+    { methods: ['options'], paths: [/^\/(openapi|dashboard)/] },
     undefined,
     undefined,
     '3.1.2',

@@ -40,16 +40,22 @@ export type Served = AsyncDisposable & {
   logged(text: string): Promise<void>
 }
 
-/** Starts `tenantry serve` on a free port, and resolves when it listens. Throws with its log when it ends before. */
+/**
+ * Starts `tenantry serve` on a free port, and resolves when it listens. Throws with its log when it ends before.
+ * From source, or `program` where one was built.
+ */
 export async function startServer(
   env: Environment,
-  { preload, cwd }: { preload?: string; cwd?: string } = {},
+  { preload, cwd, program }: { preload?: string; cwd?: string; program?: string } = {},
 ): Promise<Served> {
-  const child = Bun.spawn([process.execPath, ...(preload ? ['--preload', preload] : []), cli, 'serve'], {
-    env: { JWT_SECRET: jwtSecret, PORT: '0', ...env },
-    stdio: ['ignore', 'ignore', 'pipe'],
-    ...(cwd !== undefined && { cwd }),
-  })
+  const child = Bun.spawn(
+    [...(program ? [program] : [process.execPath, ...(preload ? ['--preload', preload] : []), cli]), 'serve'],
+    {
+      env: { JWT_SECRET: jwtSecret, PORT: '0', ...env },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      ...(cwd !== undefined && { cwd }),
+    },
+  )
   const log: string[] = []
   let watchers: (() => void)[] = []
   const read = (async () => {

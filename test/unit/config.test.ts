@@ -32,6 +32,7 @@ describe('Configuration', () => {
       logLevel: 'info',
       metricsToken: undefined,
       openapi: true,
+      dashboard: true,
       jobsConcurrency: 5,
       shutdownGraceMs: 10_000,
     })
@@ -61,6 +62,7 @@ describe('Configuration', () => {
       LOG_LEVEL: 'debug',
       METRICS_TOKEN: 'c2NyYXBlciBhdCB3b3Jr',
       OPENAPI: 'off',
+      DASHBOARD: 'off',
       JOBS_CONCURRENCY: '0',
       SHUTDOWN_GRACE_MS: '1000',
     })
@@ -87,6 +89,7 @@ describe('Configuration', () => {
       logLevel: 'debug',
       metricsToken: 'c2NyYXBlciBhdCB3b3Jr',
       openapi: false,
+      dashboard: false,
       jobsConcurrency: 0,
       shutdownGraceMs: 1_000,
     })

@@ -42,6 +42,9 @@ export const entries: Record<string, Entry> = {
   'GET /openapi/swagger-ui.js': plain('/openapi/swagger-ui.js'),
   'GET /openapi/swagger-ui.css': plain('/openapi/swagger-ui.css'),
   'GET /openapi/json': plain('/openapi/json'),
+  'GET /dashboard': plain('/dashboard'),
+  'GET /dashboard/page.js': plain('/dashboard/page.js'),
+  'GET /dashboard/page.css': plain('/dashboard/page.css'),
   'GET /api/v1/me': plain('/api/v1/me'),
   'POST /api/v1/conversations': {
     owner: 201,
