@@ -82,6 +82,23 @@ inBrowser('The dashboard', () => {
     expect(await readout(panel)).toEqual(['All days', 'Requests 5', 'Errors 1'])
   })
 
+  test.each([['Pacific/Auckland'], ['America/Los_Angeles']])(
+    'draws the same days for a reader in %s',
+    async (timezoneId) => {
+      const [here, there] = [await enter('admin'), await enter('admin', { timezoneId })]
+      const plots = ({ page }: typeof here) =>
+        page
+          .locator('.plot canvas')
+          .evaluateAll((all) => all.map((canvas) => (canvas as HTMLCanvasElement).toDataURL()))
+
+      const [drawnHere, drawnThere] = [await plots(here), await plots(there)]
+
+      expect(drawnThere).toEqual(drawnHere)
+      expect(new Set(drawnHere).size).toBe(3)
+      expect(await there.page.getByLabel('To', { exact: true }).inputValue()).toBe('2026-03-02')
+    },
+  )
+
   test.each([
     ['7 days', '24 Feb 2026 to 2 Mar 2026 (7 days), UTC. 5 requests.', '?days=7', 'Requests\n5\nby 1 user'],
     ['90 days', '3 Dec 2025 to 2 Mar 2026 (90 days), UTC. 10 requests.', '?days=90', 'Requests\n10\nby 2 users'],

@@ -27,7 +27,7 @@ export async function leave(): Promise<void> {
   for (const context of browser?.contexts() ?? []) await context.close()
 }
 
-type Visiting = { colorScheme?: 'light' | 'dark'; width?: number; path?: string }
+type Visiting = { colorScheme?: 'light' | 'dark'; width?: number; path?: string; timezoneId?: string }
 export type Visitor = { page: Page; url: string; asked: string[]; complaints: string[]; dialogs: string[] }
 
 /** On the page, before a token; believes that it is `now`. */
@@ -35,9 +35,10 @@ export async function visit({
   colorScheme = 'light',
   width = 1280,
   path = '/dashboard',
+  timezoneId = 'UTC',
 }: Visiting = {}): Promise<Visitor> {
   const { browser, world } = await stage()
-  const context = await browser.newContext({ colorScheme, viewport: { width, height: 900 } })
+  const context = await browser.newContext({ colorScheme, timezoneId, viewport: { width, height: 900 } })
   const page = await context.newPage()
   await page.clock.setFixedTime(now)
   const [asked, complaints, dialogs]: [string[], string[], string[]] = [[], [], []]

@@ -24,6 +24,7 @@ export function drawPlot(
   const colour = (name: string) => getComputedStyle(place).getPropertyValue(`--${name}`).trim()
   const font = `11px ${getComputedStyle(place).fontFamily}`
   const axis = { font, stroke: colour('muted'), ticks: { show: false }, border: { show: false } }
+  const at = days.map((day) => beginOf(day).getTime() / 1000)
   const bars = uPlot.paths.bars?.({ size: [0.66, 28], radius: 0.12 })
 
   const plot = new uPlot(
@@ -35,7 +36,7 @@ export function drawPlot(
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'UTC'),
       // Half a day on both sides, so that no bar is cut.
       scales: {
-        x: { range: (_, first, last) => [first - daySeconds / 2, last + daySeconds / 2] },
+        x: { range: () => [(at[0] ?? 0) - daySeconds / 2, (at.at(-1) ?? 0) + daySeconds / 2] },
         // From the median to the slowest it is often three powers of ten.
         y: isTimes
           ? { distr: 3, range: (_, least, most) => uPlot.rangeLog(least || leastMs, most || 1, 10, true) }
@@ -49,6 +50,7 @@ export function drawPlot(
           size: 30,
           gap: 8,
           incrs: [1, 2, 7, 14, 28, 56].map((step) => step * daySeconds),
+          splits: (_, __, ___, ____, step) => at.filter((_, n) => (n * daySeconds) % step === 0),
           values: (_, splits) => splits.map((seconds) => shortDay(new Date(seconds * 1000).toISOString().slice(0, 10))),
         },
         {
@@ -62,21 +64,21 @@ export function drawPlot(
       ],
       series: [
         {},
-        ...series.map(({ name, tone }, at) => ({
+        ...series.map(({ name, tone }, n) => ({
           label: name,
           stroke: colour(tone),
           ...(!isTimes
             ? { fill: colour(tone), width: 0, ...(bars && { paths: bars }), points: { show: false } }
-            : { width: 2, dash: dashes[at] ?? [], points: { show: days.length <= 92, size: 4, fill: colour(tone) } }),
+            : { width: 2, dash: dashes[n] ?? [], points: { show: days.length <= 92, size: 4, fill: colour(tone) } }),
         })),
       ],
       cursor: { y: false, drag: { x: false, y: false }, points: { show: isTimes }, sync: { key: 'days' } },
       hooks: { setCursor: [({ cursor }) => onDay(cursor.idx ?? undefined)] },
     },
     [
-      days.map((day) => beginOf(day).getTime() / 1000),
+      at,
       ...series.map(({ values }) =>
-        values.map((value, at) => (isThere(at) ? (isTimes ? Math.max(leastMs, value) : value) : null)),
+        values.map((value, n) => (isThere(n) ? (isTimes ? Math.max(leastMs, value) : value) : null)),
       ),
     ],
     place,
