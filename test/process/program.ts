@@ -43,9 +43,9 @@ export type Served = AsyncDisposable & {
 /** Starts `tenantry serve` on a free port, and resolves when it listens. Throws with its log when it ends before. */
 export async function startServer(
   env: Environment,
-  { preload, cwd }: { preload?: string; cwd?: string } = {},
+  { preload, cwd, args = [] }: { preload?: string; cwd?: string; args?: readonly string[] } = {},
 ): Promise<Served> {
-  const child = Bun.spawn([process.execPath, ...(preload ? ['--preload', preload] : []), cli, 'serve'], {
+  const child = Bun.spawn([process.execPath, ...(preload ? ['--preload', preload] : []), cli, 'serve', ...args], {
     env: { JWT_SECRET: jwtSecret, PORT: '0', ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
     ...(cwd !== undefined && { cwd }),
