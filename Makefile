@@ -4,7 +4,7 @@ PINNED := .bun/node_modules/.bin/bun
 BUN := $(or $(shell command -v bun 2>/dev/null),$(PINNED))
 export PATH := $(CURDIR)/.bun/node_modules/.bin:$(PATH)
 
-TASKS := dev start check lint types format generate migrate bench mutate ci image \
+TASKS := dev start check lint types format generate migrate bench mutate ci image image-smoke \
 	test test-unit test-integration test-integration-sqlite test-integration-postgres test-cov test-watch
 
 .PHONY: help install $(TASKS)

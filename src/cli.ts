@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import packageJson from '../package.json' with { type: 'json' }
 import { type Role, roles } from './auth/policy'
 import type { Claims } from './auth/tokens'
-import { type Config, ConfigError, readConfig, readDatabaseUrl, readEncryptionKeys } from './config'
+import { type Config, ConfigError, readConfig, readDatabaseUrl, readEncryptionKeys, readListener } from './config'
 import type { Database } from './database/database'
 import { AppError } from './errors'
 import { systemClock } from './ids'
@@ -21,12 +21,28 @@ class UsageError extends Error {}
 const commands: Record<string, Command> = {
   serve: {
     about: 'Bring the database up to date and serve until SIGTERM.',
-    options: { demo: { type: 'boolean', help: 'fill an empty database with demo data, and print a request to paste' } },
-    run: async ({ demo }) => {
-      const config = readConfig(process.env)
+    options: {
+      demo: { type: 'boolean', help: 'fill an empty database with demo data, and print a request to paste' },
+      'no-migrate': {
+        type: 'boolean',
+        help: 'leave the database as it is, and refuse one that is not up to date (as MIGRATE_ON_START=off)',
+      },
+    },
+    run: async ({ demo, 'no-migrate': noMigrate }) => {
+      const read = readConfig(process.env)
+      const config = noMigrate ? { ...read, migrateOnStart: false } : read
       const { serve } = await import('./main')
       const { url, database } = await serve(config)
       return demo ? await invitation(config, url, database) : undefined
+    },
+  },
+  health: {
+    about: 'Ask the server on this machine, at HOST and PORT, whether it is ready; fails when not. For containers.',
+    options: {},
+    run: async () => {
+      const { askReadiness } = await import('./health/ask')
+      await askReadiness(readListener(process.env))
+      return 'ready'
     },
   },
   migrate: {

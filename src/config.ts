@@ -5,6 +5,8 @@ import { isAllowEntry } from './egress/allow'
 export type Config = {
   readonly environment: 'production' | 'development'
   readonly databaseUrl: string
+  /** Whether a start brings the database up to date; else it refuses a database that is not. */
+  readonly migrateOnStart: boolean
   readonly host: string
   readonly port: number
   readonly jwt: {
@@ -65,7 +67,7 @@ export function readConfig(env: Environment): Config {
 
   const environment = reader.choice('TENANTRY_ENV', ['production', 'development'], 'production')
   const databaseUrl = reader.databaseUrl()
-  const host = reader.text('HOST') ?? '127.0.0.1'
+  const host = reader.host()
   if (environment === 'development' && !loopback.has(host)) {
     mistakes.push(
       'HOST must be 127.0.0.1, ::1 or localhost while TENANTRY_ENV=development; set TENANTRY_ENV=production to listen elsewhere',
@@ -89,8 +91,9 @@ export function readConfig(env: Environment): Config {
   const config: Config = {
     environment,
     databaseUrl,
+    migrateOnStart: reader.choice('MIGRATE_ON_START', ['on', 'off'], 'on') === 'on',
     host,
-    port: reader.integer('PORT', 3000, { least: 0, most: 65_535 }),
+    port: reader.port(),
     jwt: {
       secret,
       issuer: reader.text('JWT_ISSUER'),
@@ -132,6 +135,15 @@ export function readDatabaseUrl(env: Environment): string {
   const url = read(env, mistakes).databaseUrl()
   if (mistakes.length > 0) throw new ConfigError(mistakes)
   return url
+}
+
+/** For the command that asks the server on this machine. */
+export function readListener(env: Environment): Pick<Config, 'host' | 'port'> {
+  const mistakes: string[] = []
+  const reader = read(env, mistakes)
+  const listener = { host: reader.host(), port: reader.port() }
+  if (mistakes.length > 0) throw new ConfigError(mistakes)
+  return listener
 }
 
 /** For the command that seals anew. */
@@ -188,22 +200,26 @@ function read(env: Environment, mistakes: string[]) {
     return value
   }
 
+  const integer = (name: string, otherwise: number, { least, most }: { least: number; most: number }): number => {
+    const value = text(name)
+    if (value === undefined) return otherwise
+    const number = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN
+    if (number >= least && number <= most) return number
+    mistakes.push(`${name} must be a whole number from ${least} to ${most}`)
+    return otherwise
+  }
+
   return {
     text,
+    integer,
+    host: () => text('HOST') ?? '127.0.0.1',
+    port: () => integer('PORT', 3000, { least: 0, most: 65_535 }),
     choice<const T extends string>(name: string, choices: readonly T[], otherwise: T): T {
       const value = text(name)
       if (value === undefined) return otherwise
       const found = choices.find((choice) => choice === value)
       if (found === undefined) mistakes.push(`${name} must be one of ${choices.join(', ')}`)
       return found ?? otherwise
-    },
-    integer(name: string, otherwise: number, { least, most }: { least: number; most: number }): number {
-      const value = text(name)
-      if (value === undefined) return otherwise
-      const number = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN
-      if (number >= least && number <= most) return number
-      mistakes.push(`${name} must be a whole number from ${least} to ${most}`)
-      return otherwise
     },
     databaseUrl(): string {
       const url = text('DATABASE_URL') ?? 'sqlite:./data/tenantry.db'

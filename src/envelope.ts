@@ -24,7 +24,10 @@ export function envelope({ reporter, methodsAt }: { reporter: Reporter; methodsA
       if (response === undefined) return response // upgraded to a WebSocket
       response.headers.set('x-request-id', requestId)
       response.headers.set('server-timing', `app;dur=${(performance.now() - startedAt).toFixed(2)}`)
-      response.headers.set('x-content-type-options', 'nosniff')
+      for (const [name, value] of Object.entries(always)) response.headers.set(name, value)
+      for (const [name, value] of Object.entries(unlessSaid)) {
+        if (!response.headers.has(name)) response.headers.set(name, value)
+      }
       return response
     })
     .onRequest(({ request }) => {
@@ -41,6 +44,20 @@ export function envelope({ reporter, methodsAt }: { reporter: Reporter; methodsA
         request,
       )
     })
+}
+
+/** Whatever it is, a browser takes it for what it says it is, shows it in no frame and lends it to no other site. */
+const always = {
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+}
+
+/** Of data: nothing in it may run, and nobody keeps it. Pages have a policy of their own, and files may be kept. */
+const unlessSaid = {
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cache-control': 'no-store',
 }
 
 export const requestIdOf = (request: Request): string => open(request).requestId

@@ -35,7 +35,7 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
   const reporter = lineReporter(config.logLevel, config.environment === 'production' ? 'json' : 'words')
   process.on('unhandledRejection', (error) => reporter.unexpected(error, { doing: 'something that nobody awaited' }))
 
-  const { connection, applied } = await openDatabase(config.databaseUrl)
+  const { connection, applied } = await openDatabase(config.databaseUrl, { migrates: config.migrateOnStart })
   if (applied.length > 0) reporter.info('The database was migrated.', { migrations: applied.join(',') })
 
   const sealer = buildSealer({

@@ -46,4 +46,16 @@ export async function migrate(root: Scope, steps: readonly Migration[] = migrati
   }
 }
 
+/** The tags of the steps that the database lacks, oldest first. Changes nothing. */
+export async function lackingMigrations(root: Scope, steps: readonly Migration[] = migrations): Promise<string[]> {
+  const catalog =
+    dialect === 'postgres'
+      ? "select 1 where to_regclass('migrations') is not null"
+      : "select 1 from sqlite_schema where type = 'table' and name = 'migrations'"
+  const [known] = await root.session.run(raw(catalog))
+  const rows = known === undefined ? [] : await root.session.run(raw('select tag from migrations', 'objects'))
+  const applied = new Set((rows as { tag: string }[]).map(({ tag }) => tag))
+  return steps.map(({ tag }) => tag).filter((tag) => !applied.has(tag))
+}
+
 const raw = (text: string, shape: 'arrays' | 'objects' = 'arrays') => ({ text, params: [], shape })

@@ -68,8 +68,14 @@ describe('every answer', () => {
         'server-timing': expect.stringMatching(/^app;dur=\d+\.\d\d$/),
         'x-request-id': expect.stringMatching(ours),
         'x-content-type-options': 'nosniff',
+        'x-frame-options': 'DENY',
+        'cross-origin-resource-policy': 'same-origin',
+        'referrer-policy': 'no-referrer',
+        'content-security-policy': expect.stringMatching(/^default-src 'none'; .*frame-ancestors 'none'$/),
+        'cache-control': expect.any(String),
       },
     })
+    expect(response.headers['strict-transport-security']).toBeUndefined()
   })
 
   test.each([

@@ -40,6 +40,7 @@ beforeAll(async () => {
 
 const commands = [
   'serve',
+  'health',
   'migrate',
   'tenant create',
   'user create',
@@ -65,7 +66,8 @@ describe('help', () => {
     const options = answers.map(({ out }) => [...out.matchAll(/^ {2}--(\S+)/gm)].map(([, option]) => option))
     expect(answers.map(({ code, err }) => ({ code, err }))).toEqual(commands.map(() => ({ code: 0, err: '' })))
     expect(options).toEqual([
-      ['demo'],
+      ['demo', 'no-migrate'],
+      [],
       [],
       ['name', 'slug'],
       ['tenant', 'external-id', 'email', 'role'],

@@ -46,16 +46,19 @@ export type Served = AsyncDisposable & {
  */
 export async function startServer(
   env: Environment,
-  { preload, cwd, program }: { preload?: string; cwd?: string; program?: string } = {},
+  {
+    preload,
+    cwd,
+    program,
+    args = [],
+  }: { preload?: string; cwd?: string; program?: string; args?: readonly string[] } = {},
 ): Promise<Served> {
-  const child = Bun.spawn(
-    [...(program ? [program] : [process.execPath, ...(preload ? ['--preload', preload] : []), cli]), 'serve'],
-    {
-      env: { JWT_SECRET: jwtSecret, PORT: '0', ...env },
-      stdio: ['ignore', 'ignore', 'pipe'],
-      ...(cwd !== undefined && { cwd }),
-    },
-  )
+  const own = program ? [program] : [process.execPath, ...(preload ? ['--preload', preload] : []), cli]
+  const child = Bun.spawn([...own, 'serve', ...args], {
+    env: { JWT_SECRET: jwtSecret, PORT: '0', ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    ...(cwd !== undefined && { cwd }),
+  })
   const log: string[] = []
   let watchers: (() => void)[] = []
   const read = (async () => {

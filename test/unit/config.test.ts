@@ -13,6 +13,7 @@ describe('Configuration', () => {
     expect(config).toEqual({
       environment: 'production',
       databaseUrl: 'sqlite:./data/tenantry.db',
+      migrateOnStart: true,
       host: '127.0.0.1',
       port: 3000,
       jwt: { secret, issuer: undefined, audience: 'tenantry', jwksUrl: undefined },
@@ -42,6 +43,7 @@ describe('Configuration', () => {
     const config = readConfig({
       TENANTRY_ENV: 'production',
       DATABASE_URL: 'postgres://tenantry:pw@db.internal:5432/tenantry',
+      MIGRATE_ON_START: 'off',
       HOST: '0.0.0.0',
       PORT: '8080',
       JWT_SECRET: secret,
@@ -70,6 +72,7 @@ describe('Configuration', () => {
     expect(config).toEqual({
       environment: 'production',
       databaseUrl: 'postgres://tenantry:pw@db.internal:5432/tenantry',
+      migrateOnStart: false,
       host: '0.0.0.0',
       port: 8080,
       jwt: { secret, issuer: 'https://id.example', audience: 'chat', jwksUrl: 'https://id.example/jwks.json' },
@@ -133,6 +136,7 @@ describe('Configuration', () => {
     ['DATABASE_URL', 'sqlite:', {}],
     ['DATABASE_URL', 'postgres://', {}],
     ['DATABASE_URL', 'postgres://tenantry:50%@db/tenantry', {}],
+    ['MIGRATE_ON_START', 'false', {}],
     ['PORT', '65536', {}],
     ['PORT', '-1', {}],
     ['PORT', '3e3', {}],
@@ -233,6 +237,7 @@ describe('Configuration', () => {
     const broken = {
       TENANTRY_ENV: canary,
       DATABASE_URL: canary,
+      MIGRATE_ON_START: canary,
       PORT: canary,
       JWT_SECRET: canary,
       JWT_JWKS_URL: canary,
