@@ -13,6 +13,7 @@ export type TenantTable = {
   readonly owner: PgColumn
   /** What else its primary key is made of; nothing where a tenant has one row. */
   readonly key: readonly PgColumn[]
+  readonly byTriggers: boolean
 }
 
 type AnyTable = typeof schema.tenants
@@ -23,18 +24,25 @@ const tables = Object.values(schema).filter((value) => is(value, Table)) as AnyT
 /** Both have the same fields; only the types of the tables differ. */
 const configOf = dialect === 'postgres' ? ofPostgres : (ofSqlite as unknown as typeof ofPostgres)
 
-/**
- * All tables with rows of tenants, read from tables.ts, each after those that it refers to, and else as they stand there.
- * What triggers fill (usage_days, message_days) is declared after what they are filled from.
- */
-export const tenantTables: readonly TenantTable[] = inOrder(tables).flatMap((table) => {
+/** Triggers write these while rows of other tables come in, so they come after them; see drizzle/*\/0003_analytics.sql. */
+const byTriggers: readonly string[] = [schema.message_days, schema.usage_days].map((table) => getTableName(table))
+
+/** All tables with rows of tenants, read from tables.ts, each after those that it refers to or is filled from. */
+export const tenantTables: readonly TenantTable[] = inOrder(
+  tables.toSorted((one, other) => Number(isByTriggers(one)) - Number(isByTriggers(other))),
+).flatMap((table) => {
   const columns: Record<string, PgColumn> = getTableColumns(table)
   const owner = table === schema.tenants ? columns.id : columns.tenant_id
   if (!owner) return []
   const { primaryKeys } = configOf(table)
-  const key = primaryKeys[0]?.columns ?? Object.values(columns).filter(({ primary }) => primary)
-  return [{ name: getTableName(table), table, columns, owner, key: key.filter(({ name }) => name !== owner.name) }]
+  const primary = primaryKeys[0]?.columns ?? Object.values(columns).filter((column) => column.primary)
+  const key = primary.filter(({ name }) => name !== owner.name)
+  return [{ name: getTableName(table), table, columns, owner, key, byTriggers: isByTriggers(table) }]
 })
+
+function isByTriggers(table: AnyTable): boolean {
+  return byTriggers.includes(getTableName(table))
+}
 
 function inOrder(left: readonly AnyTable[]): AnyTable[] {
   const ordered: AnyTable[] = []

@@ -43,6 +43,7 @@ async function read(database: Database, importing: Importing): Promise<string> {
   await using lines = readLines(importing.file)
   const first = await lines.next()
   const header = readHeader(first.done ? undefined : first.value.value)
+  await requireFree(database, 'id', header.tenant.id)
   const counts = new Map<string, number>()
   let slug = header.tenant.slug
   let open: { into: TenantTable; rows: Row[]; line: number } | undefined
@@ -53,11 +54,11 @@ async function read(database: Database, importing: Importing): Promise<string> {
       await store(open)
       open = undefined
     }
-    if (!counts.has(into.name)) await clear(database, into, header.tenant.id)
+    if (into.byTriggers && !counts.has(into.name)) await clear(database, into, header.tenant.id)
     if (into.table === tenants) {
-      slug = importing.slug ?? String(row.slug)
-      row.slug = requireSlug(slug)
-      await requireFree(database, header.tenant.id, slug)
+      slug = requireSlug(importing.slug ?? String(row.slug))
+      row.slug = slug
+      await requireFree(database, 'slug', slug)
     }
     open ??= { into, rows: [], line: line.number }
     open.rows.push(row)
@@ -112,16 +113,18 @@ function requireKey(sealer: Sealer, { tenant_id, name, sealed_secrets, key_id }:
   }
 }
 
-/** What triggers wrote while other rows came in (usage_days, message_days) is in the archive too, and that counts. */
+/** The archive has what triggers wrote once; here they have just written some of it again. */
 const clear = (database: Database, { table, owner }: TenantTable, tenant_id: string) =>
   database.delete(table).where(eq(owner, tenant_id))
 
-async function requireFree(database: Database, id: string, slug: string): Promise<void> {
-  const taken = async (column: typeof tenants.id | typeof tenants.slug, value: string) =>
-    (await database.select({ id: tenants.id }).from(tenants).where(eq(column, value))).length > 0
-  if (await taken(tenants.id, id)) throw conflict(`the tenant ${id} is there already; erase it first`)
-  if (await taken(tenants.slug, slug))
-    throw conflict(`there is a tenant with the slug ${slug} already; give another one with --slug`)
+async function requireFree(database: Database, name: 'id' | 'slug', value: string): Promise<void> {
+  const taken = await database.select({ id: tenants.id }).from(tenants).where(eq(tenants[name], value))
+  if (taken.length === 0) return
+  throw conflict(
+    name === 'id'
+      ? `the tenant ${value} is there already; erase it first`
+      : `there is a tenant with the slug ${value} already; give another one with --slug`,
+  )
 }
 
 async function store({ into, rows, line }: { into: TenantTable; rows: Row[]; line: number }): Promise<void> {
