@@ -106,7 +106,7 @@ describe.if(dialect === 'sqlite')('a backup of SQLite', () => {
 
     const search = async (q: string) => {
       const response = await fetch(`${restoredServer.url}/api/v1/conversations?q=${q}`, { headers })
-      return ((await response.json()) as { data: unknown[] }).data.length
+      return ((await response.json()) as unknown[]).length
     }
     expect([await search('remembered'), await search('forgotten'), await search('words')]).toEqual([1, 0, 1])
   })
