@@ -152,7 +152,7 @@ describe('a tenant that is erased', () => {
       EXPORT_DIR: exportDir,
     })
 
-    expect([before, await chat()]).toEqual([200, 401])
+    expect([before, await chat()]).toEqual([200, 403])
     expect(ran).toMatchObject({ code: 0, err: '' })
     expect(ran.out).toMatch(/^tenants +1 before, 0 after$/m)
     expect(ran.out).toMatch(/^messages +2 before, 0 after$/m)
