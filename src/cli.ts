@@ -3,8 +3,16 @@ import { parseArgs } from 'node:util'
 import packageJson from '../package.json' with { type: 'json' }
 import { type Role, roles } from './auth/policy'
 import type { Claims } from './auth/tokens'
-import { type Config, ConfigError, readConfig, readDatabaseUrl, readEncryptionKeys, readListener } from './config'
-import type { Database } from './database/database'
+import {
+  type Config,
+  ConfigError,
+  readConfig,
+  readDatabaseUrl,
+  readEncryptionKeys,
+  readExportDir,
+  readListener,
+} from './config'
+import type { Connection, Database } from './database/database'
 import { AppError } from './errors'
 import { systemClock } from './ids'
 import { describe } from './reporter'
@@ -13,7 +21,13 @@ import { describe } from './reporter'
 
 type Options = Record<string, { type: 'string' | 'boolean'; help: string; required?: true; default?: string }>
 type Given = Record<string, string | boolean | undefined>
-type Command = { about: string; options: Options; run: (given: Given) => Promise<string | undefined> }
+type Command = {
+  about: string
+  options: Options
+  /** The name of the one word that it takes besides options, where it takes one. */
+  word?: string
+  run: (given: Given) => Promise<string | undefined>
+}
 
 /** What a person typed wrongly, or what stands in the way. Printed as one line. */
 class UsageError extends Error {}
@@ -130,6 +144,65 @@ const commands: Record<string, Command> = {
       return `${done}; nothing needs another key any longer.`
     },
   },
+  backup: {
+    about: 'Copy the whole database to a new file, while servers run. Not brought up to date before.',
+    options: {},
+    word: 'file',
+    run: async ({ file }) => (await import('./operations/backup')).backup(readDatabaseUrl(process.env), String(file)),
+  },
+  'tenant export': {
+    about: 'Write one tenant to a new file, while servers run.',
+    options: {
+      tenant: { type: 'string', help: 'slug of the tenant', required: true },
+      to: { type: 'string', help: 'file, which is not there yet', required: true },
+      'without-secrets': {
+        type: 'boolean',
+        help: 'leave out the secrets of plugins, which are sealed, and disable them',
+      },
+    },
+    run: async (given) => {
+      const { exportTenant } = await import('./operations/export-tenant')
+      const [slug, file] = [String(given.tenant), String(given.to)]
+      const leaveSecrets = given['without-secrets'] === true
+      return await withConnection((connection) => exportTenant(connection, systemClock, { slug, file, leaveSecrets }))
+    },
+  },
+  'tenant import': {
+    about: 'Make a tenant of a file that export wrote, on whichever database.',
+    options: {
+      from: { type: 'string', help: 'the file', required: true },
+      slug: { type: 'string', help: 'another slug than it had' },
+      'without-secrets': { type: 'boolean', help: 'leave out the secrets of plugins, and disable those' },
+    },
+    run: async ({ from, slug, 'without-secrets': without }) => {
+      const { encryptionKey: current, encryptionKeyPrevious: previous } = readEncryptionKeys(process.env)
+      const [{ importTenant }, { buildSealer }] = await Promise.all([
+        import('./operations/import-tenant'),
+        import('./sealing'),
+      ])
+      const importing = {
+        file: String(from),
+        slug: slug === undefined ? undefined : String(slug),
+        leaveSecrets: without === true,
+        sealer: buildSealer({ current, previous }),
+      }
+      return await withDatabase((database) => importTenant(database, importing))
+    },
+  },
+  'tenant erase': {
+    about: 'Remove a tenant with all its rows and files, and count what is left. Cannot be undone.',
+    options: {
+      tenant: { type: 'string', help: 'slug of the tenant', required: true },
+      yes: { type: 'string', help: 'the same slug again', required: true },
+      vacuum: { type: 'boolean', help: 'rewrite the database, so that its files have nothing of it either' },
+    },
+    run: async ({ tenant, yes, vacuum }) => {
+      if (tenant !== yes) throw new UsageError('--yes is not the slug in --tenant; nothing was erased')
+      const { eraseTenant } = await import('./operations/erase-tenant')
+      const erasing = { slug: String(tenant), exportDir: readExportDir(process.env), vacuum: vacuum === true }
+      return await withConnection((connection) => eraseTenant(connection, erasing))
+    },
+  },
   demo: {
     about: 'Fill an empty database with two tenants, four users, conversations and a month of usage.',
     options: {},
@@ -172,12 +245,15 @@ class Mismatch extends Error {
   }
 }
 
-async function withDatabase<T>(work: (database: Database) => Promise<T>): Promise<T> {
+const withDatabase = <T>(work: (database: Database) => Promise<T>): Promise<T> =>
+  withConnection(({ database }) => work(database))
+
+async function withConnection<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
   const url = readDatabaseUrl(process.env)
   const { openDatabase } = await import('./database/open')
   const { connection } = await openDatabase(url)
   await using _ = connection
-  return await work(connection.database)
+  return await work(connection)
 }
 
 async function tenantId(database: Database, slug: string): Promise<string> {
@@ -220,9 +296,9 @@ curl -s ${url}/api/v1/chat \\
 `
 }
 
-const usage = (name: string, { about, options }: Command) =>
+const usage = (name: string, { about, options, word }: Command) =>
   [
-    `tenantry ${name}: ${about}`,
+    `tenantry ${name}${word === undefined ? '' : ` <${word}>`}: ${about}`,
     ...Object.entries(options).map(([option, { type, help, required, default: otherwise }]) => {
       const note = required ? ' (required)' : otherwise === undefined ? '' : ` (default ${otherwise})`
       return `  --${option}${type === 'string' ? ' <text>' : ''}  ${help}${note}`
@@ -245,20 +321,26 @@ async function run(words: string[]): Promise<string | undefined> {
   }
   const rest = words.slice(name.split(' ').length)
   if (rest.includes('--help')) return usage(name, command)
-  const { values } = parseArgs({
+  const { word } = command
+  const { values, positionals } = parseArgs({
     args: rest,
     options: Object.fromEntries(Object.entries(command.options).map(([option, { type }]) => [option, { type }])),
     strict: true,
+    allowPositionals: word !== undefined,
   })
+  if (positionals.length > 1) throw new UsageError(`Unexpected argument '${positionals[1]}'`)
   const given: Given = {
     ...Object.fromEntries(
       Object.entries(command.options).map(([option, { default: otherwise }]) => [option, otherwise]),
     ),
     ...values,
+    ...(word !== undefined && { [word]: positionals[0] }),
   }
-  const missing = Object.keys(command.options).filter((option) => command.options[option]?.required && !given[option])
-  if (missing.length > 0)
-    throw new UsageError(`missing ${missing.map((option) => `--${option}`).join(', ')}; try tenantry ${name} --help`)
+  const missing = Object.keys(command.options)
+    .filter((option) => command.options[option]?.required && !given[option])
+    .map((option) => `--${option}`)
+  if (word !== undefined && !given[word]) missing.push(`<${word}>`)
+  if (missing.length > 0) throw new UsageError(`missing ${missing.join(', ')}; try tenantry ${name} --help`)
   return await command.run(given)
 }
 

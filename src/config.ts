@@ -146,6 +146,9 @@ export function readListener(env: Environment): Pick<Config, 'host' | 'port'> {
   return listener
 }
 
+/** For the command that removes what plugins wrote. */
+export const readExportDir = (env: Environment): string | undefined => read(env, []).text('EXPORT_DIR')
+
 /** For the command that seals anew. */
 export function readEncryptionKeys(env: Environment): Pick<Config, 'encryptionKey' | 'encryptionKeyPrevious'> {
   const mistakes: string[] = []

@@ -16,11 +16,7 @@ export async function createTenant(
   { database, clock }: Deps,
   { name, slug }: { name: string; slug: string },
 ): Promise<string> {
-  if (!slugs.test(slug))
-    throw new AppError(
-      'invalid_request',
-      'A slug has 1 to 63 lower-case letters, digits and hyphens, with no hyphen at either end.',
-    )
+  requireSlug(slug)
   const now = clock.now()
   const id = newId(clock)
   try {
@@ -33,6 +29,16 @@ export async function createTenant(
     throw error
   }
   return id
+}
+
+/** Throws invalid_request where it is none. */
+export function requireSlug(slug: string): string {
+  if (!slugs.test(slug))
+    throw new AppError(
+      'invalid_request',
+      'A slug has 1 to 63 lower-case letters, digits and hyphens, with no hyphen at either end.',
+    )
+  return slug
 }
 
 /** The id of the tenant with this slug. Throws not_found. */

@@ -46,6 +46,10 @@ const commands = [
   'user create',
   'token',
   'keys rotate',
+  'backup',
+  'tenant export',
+  'tenant import',
+  'tenant erase',
   'demo',
   'analytics verify',
 ]
@@ -73,6 +77,10 @@ describe('help', () => {
       ['tenant', 'external-id', 'email', 'role'],
       ['tenant', 'user', 'role', 'ttl'],
       [],
+      [],
+      ['tenant', 'to', 'without-secrets'],
+      ['from', 'slug', 'without-secrets'],
+      ['tenant', 'yes', 'vacuum'],
       [],
       ['tenant', 'repair'],
     ])
@@ -126,6 +134,20 @@ describe('a command that cannot be carried out', () => {
     ['a token that lives no second', token('--ttl=0'), '--ttl must be 1 to 86400 seconds'],
     ['a token that lives longer than a day', token('--ttl=86401'), '--ttl must be 1 to 86400 seconds'],
     ['a token that lives for a word', token('--ttl=1e3'), '--ttl must be 1 to 86400 seconds'],
+    ['a backup to nowhere', ['backup'], 'missing <file>; try tenantry backup --help'],
+    ['a backup to two files', ['backup', 'a', 'b'], "Unexpected argument 'b'"],
+    ['an export of nobody', ['tenant', 'export', '--tenant=nobody', '--to=/tmp/nobody'], 'There is no such tenant.'],
+    [
+      'an import of nothing',
+      ['tenant', 'import', '--from=/nowhere/x.jsonl'],
+      '/nowhere/x.jsonl cannot be read: ENOENT',
+    ],
+    [
+      'an erasure that is not meant',
+      ['tenant', 'erase', '--tenant=acme', '--yes=acne'],
+      '--yes is not the slug in --tenant; nothing was erased',
+    ],
+    ['an erasure of nobody', ['tenant', 'erase', '--tenant=nobody', '--yes=nobody'], 'There is no such tenant.'],
     ['new keys without a key', ['keys', 'rotate'], 'ENCRYPTION_KEY is not set; set it to the key that is to seal'],
     ['demo data over tenants', ['demo'], 'the database has tenants already; demo only fills an empty one'],
   ])('says why in one line: %s', async (_, args, reason) => {
