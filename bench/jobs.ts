@@ -4,7 +4,7 @@ import { interleaved, number, quick, report, show, spread } from './support/meas
 
 const isPostgres = process.argv.includes('--postgres')
 const rounds = quick ? 2 : 9
-const jobs = quick ? 200 : 2000
+const jobs = quick ? 200 : isPostgres ? 500 : 2000
 const calls = quick ? 50 : 500
 const finished = quick ? 1000 : 100_000
 
