@@ -15,7 +15,7 @@ const secrets = {
   ENCRYPTION_KEY: Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('base64'),
 }
 /** The pages there are; all that they name is asked for too. */
-const pages = ['/openapi']
+const pages = ['/openapi', '/dashboard']
 
 const late = setTimeout(() => {
   console.error('image: what was to happen has not happened within three minutes')
