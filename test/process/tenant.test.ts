@@ -167,6 +167,50 @@ describe('a tenant that is erased', () => {
     expect(await rowsIn(database.url, 'select slug from tenants')).toEqual([{ slug: 'globex' }])
   })
 
+  test('does not disturb the chats of another', async () => {
+    await using database = await emptyDatabase()
+    const env = { DATABASE_URL: database.url }
+    const { token } = await seed(database.url)
+    await using from = await emptyDatabase()
+    await tenantry(['demo'], { DATABASE_URL: from.url })
+    const file = join(from.folder, 'globex.jsonl')
+    await exported(from.url, file, 'globex')
+    await imported(database.url, file)
+    const statuses: number[] = []
+    let over = false
+    {
+      await using server = await startServer(env)
+      const talking = Array.from({ length: 4 }, async () => {
+        while (!over) {
+          const response = await fetch(`${server.url}/api/v1/chat`, {
+            method: 'POST',
+            headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+            body: JSON.stringify({ message: 'Hello' }),
+          })
+          await response.text()
+          statuses.push(response.status)
+        }
+      })
+      while (statuses.length < 20) await Bun.sleep(1)
+      const before = statuses.length
+
+      const ran = await tenantry(['tenant', 'erase', '--tenant=globex', '--yes=globex'], env)
+
+      const after = statuses.length
+      over = true
+      await Promise.all(talking)
+      server.kill('SIGTERM')
+      await server.exited
+      expect(ran).toMatchObject({ code: 0, err: '' })
+      expect(after).toBeGreaterThan(before)
+    }
+    expect(statuses.filter((status) => status !== 200)).toEqual([])
+    expect(await rightOf(database.url)).toEqual(right)
+    expect(await rowsIn(database.url, 'select count(*) as count from messages')).toEqual([
+      { count: dialect === 'sqlite' ? statuses.length * 2 : String(statuses.length * 2) },
+    ])
+  })
+
   test.if(dialect === 'sqlite')('is in no file of the database either after a vacuum', async () => {
     await using database = await emptyDatabase()
     const { token } = await seed(database.url)

@@ -353,6 +353,11 @@ describe('an archive that is not as it has to be', () => {
       /: the rows of conversations up to line \d+ do not fit together \(\w+\); /,
     ],
     [
+      'sums before what they are the sums of',
+      (lines) => [...lines.filter(({ table }) => table !== 'usage_records'), rowOf(lines, 'usage_records')],
+      /: line \d+: usage_records has a row that comes too late; /,
+    ],
+    [
       'two tenants',
       (lines) => twice(lines, 'tenants'),
       /: the rows of tenants up to line 3 do not fit together \(\w+\); /,
