@@ -5,6 +5,7 @@ ARG RUNTIME=docker.io/library/debian:bookworm-slim
 FROM ${BUN} AS build
 WORKDIR /build
 COPY package.json bun.lock ./
+COPY patches ./patches
 RUN bun install --frozen-lockfile --production
 COPY drizzle ./drizzle
 COPY src ./src

@@ -1,5 +1,5 @@
 import { NotFoundError, ParseError, ValidationError } from 'elysia'
-import { AppError, type ErrorCode, type FieldError, failureCode, invalid, malformed } from './errors'
+import { AppError, type ErrorCode, type FieldError, failureCode, failureSyscall, invalid } from './errors'
 
 /** What a client gets for anything that went wrong (RFC 9457). */
 export type Problem = {
@@ -59,9 +59,8 @@ export function problemResponse(error: AppError, at: { instance: string; request
 /** Anything thrown, as an AppError. `internal` marks what nobody foresaw and somebody should see. */
 export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown
-  // Elysia wraps what a body parser throws, ours included.
-  if (thrown instanceof ParseError)
-    return thrown.cause instanceof AppError ? thrown.cause : malformed('The body could not be read.')
+  // Elysia wraps what is thrown before the body is parsed; letting the caller in is part of that.
+  if (thrown instanceof ParseError) return toAppError(thrown.cause)
   if (thrown instanceof NotFoundError) return new AppError('not_found', 'There is nothing at this address.')
   if (thrown instanceof ValidationError && thrown.type !== 'response') {
     return invalid(fieldErrors(thrown.all, places[thrown.type] ?? 'body'))
@@ -80,8 +79,10 @@ function isConnectionFailure(thrown: unknown): boolean {
   const code = failureCode(thrown)
   return (
     code !== undefined &&
-    (/^(08|53|57P)/.test(code) ||
-      /^(CONNECT|CONNECTION_|ECONN)/.test(code) ||
+    (/^(08|25P03|53|57)/.test(code) ||
+      /^(CONNECT|CONNECTION_|ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)/.test(code) ||
+      // No server has its socket there.
+      (code === 'ENOENT' && failureSyscall(thrown) === 'connect') ||
       /^SQLITE_(BUSY|LOCKED|FULL|READONLY|IOERR|CANTOPEN)/.test(code))
   )
 }
