@@ -22,6 +22,7 @@ import { echoProvider } from './providers/echo'
 import type { Provider } from './providers/provider'
 import { reconcileQuotas } from './quotas/reconcile'
 import { lineReporter, type Reporter } from './reporter'
+import { requestLog } from './request-log'
 import { buildSealer } from './sealing'
 
 /**
@@ -64,7 +65,7 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     defaultModel: config.provider.model,
     clock: systemClock,
     stopwatch: () => performance.now(),
-    observers: [recorder.record],
+    observers: [recorder.record, requestLog(reporter)],
     reporter,
     lifetime,
     plugins,
