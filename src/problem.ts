@@ -1,5 +1,6 @@
 import { NotFoundError, ParseError, ValidationError } from 'elysia'
-import { AppError, type ErrorCode, type FieldError, failureCode, failureSyscall, invalid } from './errors'
+import { isOutage } from './database/outage'
+import { AppError, type ErrorCode, type FieldError, invalid } from './errors'
 
 /** What a client gets for anything that went wrong (RFC 9457). */
 export type Problem = {
@@ -65,26 +66,13 @@ export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof ValidationError && thrown.type !== 'response') {
     return invalid(fieldErrors(thrown.all, places[thrown.type] ?? 'body'))
   }
-  if (isConnectionFailure(thrown)) {
+  if (isOutage(thrown)) {
     return new AppError('internal', 'The database does not answer; try again shortly.', {
       cause: thrown,
       retryAfterSeconds: 1,
     })
   }
   return new AppError('internal', 'The request failed here; the request id finds it in the log.', { cause: thrown })
-}
-
-/** The database's own failure, wherever Drizzle wrapped it. */
-function isConnectionFailure(thrown: unknown): boolean {
-  const code = failureCode(thrown)
-  return (
-    code !== undefined &&
-    (/^(08|25P03|53|57)/.test(code) ||
-      /^(CONNECT|CONNECTION_|ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)/.test(code) ||
-      // No server has its socket there.
-      (code === 'ENOENT' && failureSyscall(thrown) === 'connect') ||
-      /^SQLITE_(BUSY|LOCKED|FULL|READONLY|IOERR|CANTOPEN)/.test(code))
-  )
 }
 
 const places: Record<string, FieldError['in']> = { body: 'body', query: 'query', params: 'path', headers: 'header' }

@@ -29,8 +29,11 @@ export function open(source: string | Uint8Array) {
     queries: queriesOver,
     serialize: (): Uint8Array => client.serialize(),
     async close() {
-      client.run('pragma busy_timeout = 5000')
-      if (path !== ':memory:') client.run('pragma optimize')
+      try {
+        if (path !== ':memory:') client.run('pragma optimize')
+      } catch {
+        // Somebody else holds the file, or it cannot be written: its statistics stay as they are.
+      }
       client.close()
     },
   }

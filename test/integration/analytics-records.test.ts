@@ -156,7 +156,7 @@ describe('the recorder', () => {
   }) => {
     const warnings: string[] = []
     const reporter = { ...deps.reporter, warn: (message: string) => void warnings.push(message) }
-    const recorder = new Recorder(database, reporter, { ...recorderLimits, everyMs: 0, attempts: 2 })
+    const recorder = new Recorder(database, reporter, { ...recorderLimits, everyMs: 0, refusals: 2 })
     const nobodys = { tenant_id: '01890000-0000-7000-8000-000000000000', user_id: users.viewerA.id }
 
     recorder.record({ ...seen({ users }), caller: nobodys })
