@@ -6,6 +6,7 @@ ARG RUNTIME=gcr.io/distroless/base-nossl-debian12:nonroot
 FROM ${BUN} AS build
 WORKDIR /build
 COPY package.json bun.lock ./
+COPY patches ./patches
 # With the development packages, because what the pages are bundled from is among them; without those of one platform
 # (the embedded PostgreSQL, the compilers) and without running anybody's install script.
 RUN bun install --frozen-lockfile --omit=optional --ignore-scripts

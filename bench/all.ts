@@ -17,6 +17,8 @@ const programs = [
   ['isolation.ts'],
   ['isolation.ts', '--postgres'],
   ['suite.ts'],
+  // Ten minutes more.
+  ...(process.argv.includes('--soak') ? [['soak.ts'] as const] : []),
 ] as const
 
 const git = (...args: string[]) =>

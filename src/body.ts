@@ -21,7 +21,9 @@ export async function readJson(request: Request, contentType: string): Promise<u
 }
 
 async function readText(request: Request): Promise<string> {
-  const bytes = await readBytes(request)
+  const bytes = await readBytes(request).catch((error) => {
+    throw error instanceof AppError ? error : malformed('The body could not be read.')
+  })
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {

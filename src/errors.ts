@@ -52,9 +52,15 @@ export const invalid = (errors: FieldError[]) =>
 export const malformed = (message: string) => new AppError('invalid_request', message, { malformed: true })
 
 /** The code that a driver gave its failure, wherever Drizzle wrapped it. */
-export function failureCode(thrown: unknown): string | undefined {
+export const failureCode = (thrown: unknown): string | undefined => fact(thrown, 'code')
+
+/** What the system was asked to do when it failed. */
+export const failureSyscall = (thrown: unknown): string | undefined => fact(thrown, 'syscall')
+
+function fact(thrown: unknown, name: 'code' | 'syscall'): string | undefined {
   for (let error = thrown; error instanceof Error; error = error.cause) {
-    if ('code' in error && typeof error.code === 'string') return error.code
+    const value = Reflect.get(error, name)
+    if (typeof value === 'string') return value
   }
   return undefined
 }

@@ -25,6 +25,7 @@ import { echoProvider } from './providers/echo'
 import type { Provider } from './providers/provider'
 import { reconcileQuotas } from './quotas/reconcile'
 import { lineReporter, type Reporter } from './reporter'
+import { requestLog } from './request-log'
 import { buildSealer } from './sealing'
 
 /**
@@ -74,7 +75,7 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     defaultModel: config.provider.model,
     clock: systemClock,
     stopwatch: () => performance.now(),
-    observers: [recorder.record, metrics.request],
+    observers: [recorder.record, metrics.request, requestLog(reporter)],
     metrics,
     metricsToken: config.metricsToken,
     reporter,

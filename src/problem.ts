@@ -1,5 +1,6 @@
 import { NotFoundError, ParseError, ValidationError } from 'elysia'
-import { AppError, type ErrorCode, type FieldError, failureCode, invalid, malformed } from './errors'
+import { isOutage } from './database/outage'
+import { AppError, type ErrorCode, type FieldError, invalid } from './errors'
 
 /** What a client gets for anything that went wrong (RFC 9457). */
 export type Problem = {
@@ -59,31 +60,19 @@ export function problemResponse(error: AppError, at: { instance: string; request
 /** Anything thrown, as an AppError. `internal` marks what nobody foresaw and somebody should see. */
 export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown
-  // Elysia wraps what a body parser throws, ours included.
-  if (thrown instanceof ParseError)
-    return thrown.cause instanceof AppError ? thrown.cause : malformed('The body could not be read.')
+  // Elysia wraps what is thrown before the body is parsed; letting the caller in is part of that.
+  if (thrown instanceof ParseError) return toAppError(thrown.cause)
   if (thrown instanceof NotFoundError) return new AppError('not_found', 'There is nothing at this address.')
   if (thrown instanceof ValidationError && thrown.type !== 'response') {
     return invalid(fieldErrors(thrown.all, places[thrown.type] ?? 'body'))
   }
-  if (isConnectionFailure(thrown)) {
+  if (isOutage(thrown)) {
     return new AppError('internal', 'The database does not answer; try again shortly.', {
       cause: thrown,
       retryAfterSeconds: 1,
     })
   }
   return new AppError('internal', 'The request failed here; the request id finds it in the log.', { cause: thrown })
-}
-
-/** The database's own failure, wherever Drizzle wrapped it. */
-function isConnectionFailure(thrown: unknown): boolean {
-  const code = failureCode(thrown)
-  return (
-    code !== undefined &&
-    (/^(08|53|57P)/.test(code) ||
-      /^(CONNECT|CONNECTION_|ECONN)/.test(code) ||
-      /^SQLITE_(BUSY|LOCKED|FULL|READONLY|IOERR|CANTOPEN)/.test(code))
-  )
 }
 
 const places: Record<string, FieldError['in']> = { body: 'body', query: 'query', params: 'path', headers: 'header' }

@@ -1,10 +1,12 @@
 import { Elysia } from 'elysia'
 import { callerOf } from '../auth/access'
+import { requestIdOf } from '../envelope'
 import type { Clock } from '../ids'
 import type { Lifetime } from '../lifetime'
 
 /** One request, once it is answered. */
 export type Observation = {
+  request_id: string
   /** Undefined where nobody was let in, or nothing asked who it is. */
   caller: { tenant_id: string; user_id: string } | undefined
   method: string
@@ -44,6 +46,7 @@ export function requestHook({ clock, stopwatch, lifetime, observers }: Deps) {
 
   const observe = (request: Request, status: number, at: Date, startedAt: number) => {
     const seen: Observation = {
+      request_id: requestIdOf(request),
       caller: callerOf(request),
       method: methods.has(request.method) ? request.method : 'OTHER',
       route: routes.get(request) ?? unmatched,

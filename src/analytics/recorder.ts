@@ -1,4 +1,5 @@
 import type { Database } from '../database/database'
+import { isOutage } from '../database/outage'
 import { newId } from '../ids'
 import { describe, type Reporter } from '../reporter'
 import type { Observation } from './hook'
@@ -11,11 +12,11 @@ export const recorderLimits = {
   batch: 500,
   /** Waiting, of all tenants; what comes when there are so many is dropped, and counted. */
   most: 20_000,
-  /** How often a batch is tried before it is dropped. */
-  attempts: 5,
+  /** How often the database may refuse a batch before it is dropped. An outage is no refusal: it is waited for. */
+  refusals: 5,
 }
 
-type Batch = { tenant_id: string; records: RequestRecord[]; attempts: number }
+type Batch = { tenant_id: string; records: RequestRecord[]; wasTried: boolean; refusals: number }
 
 /**
  * Keeps what the hook sees until it is worth a transaction. Recording costs a request nothing but memory, and little of
@@ -93,21 +94,23 @@ export class Recorder {
       Array.from({ length: Math.ceil(records.length / this.limits.batch) }, (_, n) => ({
         tenant_id,
         records: records.slice(n * this.limits.batch, (n + 1) * this.limits.batch),
-        attempts: 0,
+        wasTried: false,
+        refusals: 0,
       })),
     )
   }
 
   async #store(batch: Batch): Promise<void> {
-    const { tenant_id, records, attempts } = batch
+    const { tenant_id, records, wasTried } = batch
     try {
-      await storeRecords(this.database, tenant_id, records, { mayBeThere: attempts > 0 })
+      await storeRecords(this.database, tenant_id, records, { mayBeThere: wasTried })
     } catch (error) {
-      if (attempts + 1 < this.limits.attempts) {
+      const refusals = batch.refusals + (isOutage(error) ? 0 : 1)
+      if (refusals < this.limits.refusals) {
         if (!this.#failing)
           this.reporter.warn(`Request records could not be written, and are tried again: ${describe(error)}`)
         this.#failing = true
-        this.#refused.push({ ...batch, attempts: attempts + 1 })
+        this.#refused.push({ ...batch, wasTried: true, refusals })
         return
       }
       this.#drop(records.length, 'the database refused them')

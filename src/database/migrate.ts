@@ -21,6 +21,7 @@ export async function migrate(root: Scope, steps: readonly Migration[] = migrati
       if (dialect === 'postgres') {
         // Else this transaction would still see, after its wait for the lock, what was there before it.
         await session.run(raw('set transaction isolation level read committed'))
+        await session.run(raw('set local statement_timeout = 0'))
         await session.run(raw(`select pg_advisory_xact_lock(${advisoryLock})`))
       }
       await session.run(raw('create table if not exists migrations (tag text primary key, created_at bigint not null)'))
@@ -58,4 +59,9 @@ export async function lackingMigrations(root: Scope, steps: readonly Migration[]
   return steps.map(({ tag }) => tag).filter((tag) => !applied.has(tag))
 }
 
-const raw = (text: string, shape: 'arrays' | 'objects' = 'arrays') => ({ text, params: [], shape })
+const raw = (text: string, shape: 'arrays' | 'objects' = 'arrays') => ({
+  text,
+  params: [],
+  shape,
+  takesLong: true as const,
+})

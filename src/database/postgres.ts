@@ -2,20 +2,62 @@ import { drizzle } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql, type TransactionSql } from 'postgres'
 import type { DatabaseLoad, Queries, RunStatement } from './database'
 import type { Session, Statement } from './session'
+import { answered, type Patience, Silence, wait } from './silence'
+
+/**
+ * What the address may say otherwise, in the server's units. A server that is not there is noticed within
+ * `connect_timeout` seconds. It ends a statement after `statement_timeout` ms; 0 is no limit, and nothing is sent then,
+ * because poolers such as PgBouncer may not know it. Locks of a process that vanished are not held for ever.
+ */
+const bounds = { connect_timeout: '5', statement_timeout: '30000', idle_in_transaction_session_timeout: '300000' }
+
+/** Beyond the server's own limit, in ms, before it counts as gone. */
+const graceMs = 2000
 
 /** Opens `postgres://...`. `?socket=/folder` connects through a Unix socket, which postgres.js has no URL form for. */
 export function open(url: string | Uint8Array, maxConnections: number) {
   if (typeof url !== 'string') throw new Error('A Postgres database is opened by its URL.')
   const address = new URL(url)
-  const socket = address.searchParams.get('socket')
-  address.searchParams.delete('socket')
-  const client = postgres(address.href, {
-    max: maxConnections,
-    fetch_types: false,
-    onnotice() {},
-    ...unbounded,
-    ...(socket && { host: socket }),
-  })
+  const take = (name: string, otherwise: string | null = null): string | null => {
+    const value = address.searchParams.get(name) ?? otherwise
+    address.searchParams.delete(name)
+    return value
+  }
+  const socket = take('socket')
+  for (const [name, usual] of Object.entries(bounds)) {
+    const value = take(name, usual)
+    if (value !== null && value !== '0') address.searchParams.set(name, value)
+  }
+  const limitMs = Number(address.searchParams.get('statement_timeout') ?? 0)
+
+  const connectAll = () =>
+    postgres(address.href, {
+      max: maxConnections,
+      fetch_types: false,
+      onnotice() {},
+      backoff: soon,
+      ...unbounded,
+      ...(socket && { host: socket }),
+    })
+  let client = connectAll()
+  const { parsers, serializers } = client.options
+
+  /**
+   * Of connections that nobody answers on, postgres.js would keep waiting, and new queries would queue behind them. So all
+   * are given up: those that do get answers have a moment to end their work.
+   */
+  const line = (): Line => {
+    const taken = client
+    const onSilence = () => {
+      if (taken !== client) return // somebody else noticed first
+      client = connectAll()
+      Object.assign(client.options.parsers, parsers)
+      Object.assign(client.options.serializers, serializers)
+      void taken.end({ timeout: 5 })
+    }
+    return { client, patience: limitMs > 0 ? { ms: limitMs + graceMs, onSilence } : undefined }
+  }
+
   // Counted here, because postgres.js tells nobody how many of its connections are busy.
   let inFlight = 0
   const counted = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -26,10 +68,11 @@ export function open(url: string | Uint8Array, maxConnections: number) {
       inFlight--
     }
   }
+
   const session: Session = {
     pooled: true,
-    run: (statement) => counted(() => run(client, statement)),
-    nest: (work) => counted(() => serializable(client, work)),
+    run: (statement) => counted(() => run(line(), statement)),
+    nest: (work) => counted(() => serializable(line, work)),
   }
   return {
     session,
@@ -39,6 +82,9 @@ export function open(url: string | Uint8Array, maxConnections: number) {
     close: () => client.end({ timeout: 5 }),
   }
 }
+
+/** A client to ask, and how long to wait for what it says. */
+type Line<Client = Sql> = { readonly client: Client; readonly patience: Patience | undefined }
 
 /** Drizzle's Postgres driver over a client that has just what the driver calls (hence the cast): each query goes to `run`. */
 const queriesFor =
@@ -56,7 +102,7 @@ const queriesFor =
 const attempts = 10
 
 /** Transactions behave as on SQLite: as if one came after the other. One that cannot is done again, so `work` must be repeatable. */
-async function serializable<T>(client: Sql, work: (inner: Session) => Promise<T>): Promise<T> {
+async function serializable<T>(line: () => Line, work: (inner: Session) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     let clash: unknown
     const watch = (error: { code?: string }): never => {
@@ -64,13 +110,11 @@ async function serializable<T>(client: Sql, work: (inner: Session) => Promise<T>
       throw error
     }
     try {
-      return (await client
-        .begin('isolation level serializable', async (inner) => {
-          const result = await work(inside(inner, watch))
-          if (clash) throw clash // even if `work` took it for something else
-          return result
-        })
-        .catch(watch)) as T
+      return await begin(line(), async (inner) => {
+        const result = await work(inside(inner, watch))
+        if (clash) throw clash // even if `work` took it for something else
+        return result
+      }).catch(watch)
     } catch (error) {
       if (!clash || attempt === attempts) throw error
       await Bun.sleep(Math.random() * 2 ** attempt)
@@ -78,16 +122,47 @@ async function serializable<T>(client: Sql, work: (inner: Session) => Promise<T>
   }
 }
 
-const inside = (client: TransactionSql, watch: (error: { code?: string }) => never): Session => ({
-  run: (statement) => run(client, statement).catch(watch),
-  nest: (work) => client.savepoint((inner) => work(inside(inner, watch))) as Promise<never>,
+/** The time that `work` takes is its own: only answers to BEGIN, to its statements, and to COMMIT or ROLLBACK are waited for. */
+async function begin<T>({ client, patience }: Line, work: (inner: Line<TransactionSql>) => Promise<T>): Promise<T> {
+  const waiting = patience && wait(patience)
+  let isOver = false
+  const done = client.begin('isolation level serializable', async (inner) => {
+    if (isOver && patience) throw new Silence(patience.ms) // whoever wanted it was told so
+    waiting?.stop()
+    try {
+      return await work({
+        client: inner,
+        patience: patience && { ...patience, onSilence: waiting?.giveUp ?? (() => {}) },
+      })
+    } finally {
+      if (!isOver) waiting?.goOn()
+    }
+  })
+  try {
+    return (await (waiting ? Promise.race([done, waiting.silence]) : done)) as T
+  } finally {
+    isOver = true
+    waiting?.stop()
+  }
+}
+
+const inside = (line: Line<TransactionSql>, watch: (error: { code?: string }) => never): Session => ({
+  run: (statement) => run(line, statement).catch(watch),
+  nest: (work) => line.client.savepoint((client) => work(inside({ ...line, client }, watch))) as Promise<never>,
 })
 
-async function run(client: Sql | TransactionSql, { text, params, shape }: Statement): Promise<unknown[]> {
+async function run({ client, patience }: Line<Sql | TransactionSql>, statement: Statement): Promise<unknown[]> {
+  const { text, params, shape, takesLong = false } = statement
   // A named prepared statement takes one round trip once the server knows it; an unnamed one always takes two.
   const query = client.unsafe(text, params as never[], { prepare: params.length > 0 })
-  return shape === 'arrays' ? await query.values() : await query
+  return await answered(shape === 'arrays' ? query.values() : query, takesLong ? undefined : patience)
 }
+
+/**
+ * Seconds until the next try to connect. postgres.js would wait for up to 20 s, and queries with it, after the server is
+ * back; a refused connection costs nearly nothing.
+ */
+const soon = (failures: number): number => (0.5 + Math.random() / 2) * Math.min(0.02 * 2 ** failures, 0.25)
 
 /** With a bound, postgres.js 3.4.9 loses the connection of a BEGIN that is the last to fit (porsager/postgres#1189). Not in its types. */
 const unbounded: object = { max_pipeline: Number.MAX_SAFE_INTEGER }

@@ -5,6 +5,8 @@ export type Statement = {
   readonly params: readonly unknown[]
   /** Drizzle maps rows itself, from arrays in column order, unless the query is raw. */
   readonly shape: 'arrays' | 'objects'
+  /** Not ended by any limit of ours: a step of a migration. */
+  readonly takesLong?: true
 }
 
 /** Where statements run: a database, a transaction on it, or a savepoint inside one. */

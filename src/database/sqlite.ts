@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { SQLiteAsyncDialect } from 'drizzle-orm/sqlite-core'
 import { type AsyncRemoteCallback, SQLiteRemoteSession, SqliteRemoteDatabase } from 'drizzle-orm/sqlite-proxy'
 import type { DatabaseLoad, Queries, RunStatement } from './database'
+import { waitingForLock } from './locked'
 import type { Session, Statement } from './session'
 
 Client.MAX_QUERY_CACHE_SIZE = 500 // 20 by default, fewer than the distinct statements of a service
@@ -22,6 +23,7 @@ export function open(source: string | Uint8Array) {
   client.run('pragma foreign_keys = on')
   // 8000 pages (32 MB) of log before it is written back, because whoever commits then waits. By default it is 1000.
   client.run('pragma wal_autocheckpoint = 8000')
+  client.run('pragma busy_timeout = 10') // what a lock takes longer is waited for in turns: see locked.ts
   return {
     session: sqliteSession(client),
     queries: queriesOver,
@@ -29,7 +31,11 @@ export function open(source: string | Uint8Array) {
     load: (): DatabaseLoad =>
       path === ':memory:' ? {} : { files: { database: bytesOf(path), wal: bytesOf(`${path}-wal`) } },
     async close() {
-      if (path !== ':memory:') client.run('pragma optimize')
+      try {
+        if (path !== ':memory:') client.run('pragma optimize')
+      } catch {
+        // Somebody else holds the file, or it cannot be written: its statistics stay as they are.
+      }
       client.close()
     },
   }
@@ -59,7 +65,7 @@ class PlannedOnce extends SQLiteAsyncDialect {
 }
 
 /** SQLite has one writer, so the connection is one session, and depth counts the savepoints inside its transaction. */
-function sqliteSession(client: Client, depth = 0): Session {
+function sqliteSession(client: Client, depth = 0, whenFree = waitingForLock()): Session {
   const savepoint = `s${depth}`
   const [begin, commit, rollback] =
     depth === 0
@@ -75,13 +81,14 @@ function sqliteSession(client: Client, depth = 0): Session {
       requireTransaction()
       const statement = client.query<unknown, SQLQueryBindings[]>(text)
       const bindings = params as SQLQueryBindings[]
-      return shape === 'arrays' ? statement.values(...bindings) : statement.all(...bindings)
+      const ask = () => (shape === 'arrays' ? statement.values(...bindings) : statement.all(...bindings))
+      return depth === 0 ? await whenFree(ask) : ask()
     },
     async nest(work) {
       requireTransaction()
-      client.query(begin).run()
+      await whenFree(() => client.query(begin).run())
       try {
-        const result = await work(sqliteSession(client, depth + 1))
+        const result = await work(sqliteSession(client, depth + 1, whenFree))
         client.query(commit).run()
         return result
       } catch (error) {

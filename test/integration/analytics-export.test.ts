@@ -8,7 +8,15 @@ function visits({ users }: Pick<Fixtures, 'users'>, times: number, route = '/api
   const { id: user_id, tenant_id } = users.viewerA
   for (let n = 0; n < times; n++) {
     const at = new Date(Date.parse(`${day}T09:00:00.000Z`) + n * 1000)
-    recorderHere().record({ caller: { tenant_id, user_id }, method: 'GET', route, status: 200, duration_us: 1500, at })
+    recorderHere().record({
+      request_id: 'request-1',
+      caller: { tenant_id, user_id },
+      method: 'GET',
+      route,
+      status: 200,
+      duration_us: 1500,
+      at,
+    })
   }
 }
 

@@ -21,6 +21,7 @@ const nothing = {
 
 /** A request as the hook would have seen it, of a viewer who listed conversations. */
 const seen = ({ users }: Pick<Fixtures, 'users'>, change: Partial<Observation> = {}): Observation => ({
+  request_id: 'request-1',
   caller: { tenant_id: users.viewerA.tenant_id, user_id: users.viewerA.id },
   method: 'GET',
   route: '/api/v1/conversations',

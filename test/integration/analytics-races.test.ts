@@ -45,6 +45,7 @@ describe('several processes that write at once', () => {
             const at = new Date(Date.UTC(2026, 2, 1 + (each % 2), 12, 0, round, each))
             const route = `/api/v1/${(n + each) % 3}`
             recorder.record({
+              request_id: 'request-1',
               caller,
               method: 'GET',
               route,

@@ -30,6 +30,7 @@ const record = ({ users }: Pick<Fixtures, 'users'>, change: Partial<RequestRecor
 }
 
 const seen = ({ users }: Pick<Fixtures, 'users'>): Observation => ({
+  request_id: 'request-1',
   caller: { tenant_id: users.viewerA.tenant_id, user_id: users.viewerA.id },
   method: 'GET',
   route: '/api/v1/me',
@@ -77,7 +78,9 @@ describe('the hook', () => {
 
     expect(response.status).toBe(500)
     expect(takeErrors()).toHaveLength(1)
-    expect(heard).toMatchObject([{ caller: undefined, route: '/api/v1/me', status: 500 }])
+    expect(heard).toMatchObject([
+      { request_id: response.headers['x-request-id'], caller: undefined, route: '/api/v1/me', status: 500 },
+    ])
   })
 
   test('sees what is refused to a known caller', async ({ adminA, viewerA, users, settle }) => {
@@ -153,7 +156,7 @@ describe('the recorder', () => {
   }) => {
     const warnings: string[] = []
     const reporter = { ...deps.reporter, warn: (message: string) => void warnings.push(message) }
-    const recorder = new Recorder(database, reporter, { ...recorderLimits, everyMs: 0, attempts: 2 })
+    const recorder = new Recorder(database, reporter, { ...recorderLimits, everyMs: 0, refusals: 2 })
     const nobodys = { tenant_id: '01890000-0000-7000-8000-000000000000', user_id: users.viewerA.id }
 
     recorder.record({ ...seen({ users }), caller: nobodys })

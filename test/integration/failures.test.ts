@@ -67,7 +67,10 @@ describe('a failure that nobody foresaw', () => {
     ['ECONNREFUSED'],
     ['CONNECT_TIMEOUT'],
     ['CONNECTION_CLOSED'],
+    ['CONNECTION_SILENT'],
+    ['EPIPE'],
     ['57P01'],
+    ['57014'],
     ['53300'],
     ['SQLITE_BUSY'],
     ['SQLITE_FULL'],
@@ -88,6 +91,22 @@ describe('a failure that nobody foresaw', () => {
     expect(JSON.stringify(response)).not.toMatch(/canary|10\.0\.0\.5|SQLITE|ECONN|57P01/)
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ level: 'warn' }])
     expect(await viewerA.get('/api/v1/me')).toMatchObject({ status: 200 })
+  })
+})
+
+describe('a failure while the caller is let in', () => {
+  test.each([
+    ['an outage', Object.assign(new Error('gone'), { code: '57P01' }), 503, 0],
+    ['a defect', new Error('defect'), 500, 1],
+  ] as const)('is not taken for a mistake in the body: %s', async (_, thrown, status, unexpected, fixtures) => {
+    const { users, operatorA, takeErrors } = fixtures
+    const victim = await among({ database: broken('select', thrown) }, users.operatorA)
+
+    const response = await victim.post(conversations, {})
+
+    expect(response).toMatchObject({ status, body: { code: 'internal' } })
+    expect(takeErrors()).toHaveLength(unexpected)
+    expect(await operatorA.post(conversations, {})).toMatchObject({ status: 201 })
   })
 })
 

@@ -1,6 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { connect } from '../../src/database/database'
-import { answers as answersWith, chunk, data, FakeProvider, fails, says, type Turn } from '../fake-provider'
+import { answers as answersWith, chunk, completion, data, FakeProvider, fails, says, type Turn } from '../fake-provider'
 import { emptyDatabase, everything, rowsOf } from '../own-database'
 import { asksAt, jwtSecret, type Served, seed, startServer } from './program'
 
@@ -34,7 +34,10 @@ const failures: Record<string, Turn> = {
   'an error in the stream': answersWith(data({ error: { ...quoting, code: 500 } }), events),
 }
 
-type Answer = { what: string; status: number; text: string }
+/** Ends a line, and moves the cursor of whoever reads it. */
+const forged = '\r\n{"level":"error","message":"forged"}\u001b[2J'
+
+type Answer = { what: string; status: number; text: string; requestId: string | null }
 
 /** Sends one request and keeps all that came back. */
 const sender =
@@ -55,13 +58,14 @@ const sender =
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     })
     const seen = [...response.headers].map((header) => header.join(': '))
-    answers.push({ what, status: response.status, text: `${seen.join('\n')}\n${await response.text()}` })
+    const text = `${seen.join('\n')}\n${await response.text()}`
+    answers.push({ what, status: response.status, text, requestId: response.headers.get('x-request-id') })
   }
 
 describe('secrets', () => {
   test('stand in no log line, no answer and no column, whatever fails', async () => {
     await using database = await emptyDatabase()
-    const { token } = await seed(database.url)
+    const { token, tenant_id } = await seed(database.url)
     await using provider = new FakeProvider()
     await using served = await startServer({
       ...asksAt(provider),
@@ -74,7 +78,7 @@ describe('secrets', () => {
     const answers: Answer[] = []
     const send = sender(served, answers)
     const chat = (message: string, more: object = {}) => ({ token, body: { message: `${words} ${message}`, ...more } })
-    const forged = `${token.slice(0, -4)}AAAA`
+    const unsigned = `${token.slice(0, -4)}AAAA`
 
     for (const [failure, turn] of Object.entries(failures)) {
       const turns = failure === 'status 429' ? [turn, turn] : [turn] // asked once more
@@ -86,7 +90,7 @@ describe('secrets', () => {
     provider.does(says('fine'))
     await send('no failure', 'POST', '/api/v1/chat', chat('no failure'))
     await send('no token', 'GET', '/api/v1/me')
-    await send('a forged token', 'GET', '/api/v1/me', { token: forged })
+    await send('a forged token', 'GET', '/api/v1/me', { token: unsigned })
     await send('a token in the path', 'GET', `/api/v1/nothing?token=${token}&q=${refused}`)
     await send('a refused field', 'POST', '/api/v1/conversations', { token, body: { [refused]: refused } })
     await send('a refused value', 'POST', '/api/v1/conversations', { token, body: { title: [refused] } })
@@ -97,6 +101,13 @@ describe('secrets', () => {
       headers: { 'idempotency-key': `${refused} x` },
     })
     await send('kept words', 'POST', '/api/v1/conversations', { token, body: { title: words, system_prompt: words } })
+    const odd = { 'user-agent': refused, cookie: refused, 'x-forwarded-for': refused, referer: refused }
+    await send('odd headers', 'GET', '/api/v1/me', { token, headers: odd })
+    await send('a request id that is none', 'GET', '/api/v1/me', { token, headers: { 'x-request-id': `${refused} x` } })
+    await send('a wanted model that forges', 'POST', '/api/v1/chat', chat('x', { model: words + forged }))
+    await send('a title that forges', 'POST', '/api/v1/conversations', { token, body: { title: words + forged } })
+    provider.does(answersWith(JSON.stringify({ ...completion('well'), model: words + forged })))
+    await send('a model that forges', 'POST', '/api/v1/chat', chat('x'))
     await using connection = connect(database.url)
     await rowsOf(connection, 'alter table messages rename to messages_gone')
     await send('a broken database', 'POST', '/api/v1/chat', chat('hello'))
@@ -104,6 +115,9 @@ describe('secrets', () => {
     await send('metrics', 'GET', '/metrics', { token: secrets.metrics })
     await send('metrics with a token of a user', 'GET', '/metrics', { token })
     await send('metrics with half a token', 'GET', '/metrics', { token: secrets.metrics.slice(0, -1) })
+
+    served.kill('SIGTERM')
+    await served.exited // and has said all that it had to say
 
     const statuses = Object.fromEntries(answers.map(({ what, status }) => [what, status]))
     expect(statuses).toEqual({
@@ -133,6 +147,11 @@ describe('secrets', () => {
       'a refused id': 404,
       'a refused key': 422,
       'kept words': 201,
+      'odd headers': 200,
+      'a request id that is none': 200,
+      'a wanted model that forges': 200,
+      'a title that forges': 201,
+      'a model that forges': 200,
       'a broken database': 500,
       'a broken database, streamed': 500,
       metrics: 200,
@@ -144,7 +163,7 @@ describe('secrets', () => {
     expect(keysTheProviderGot).toEqual(new Set([`Bearer ${secrets.provider}`]))
     const stored = JSON.stringify(await everything(connection))
     const [said, logged] = [answers.map(({ text }) => text).join('\n'), served.log.join('\n')]
-    for (const secret of [...Object.values(secrets), token, token.split('.')[2] ?? '', forged]) {
+    for (const secret of [...Object.values(secrets), token, token.split('.')[2] ?? '', unsigned]) {
       expect({
         secret,
         said: said.includes(secret),
@@ -166,6 +185,23 @@ describe('secrets', () => {
     const metrics = answers.find(({ what }) => what === 'metrics')?.text ?? ''
     expect([words, refused].filter((canary) => metrics.includes(canary))).toEqual([])
     expect(metrics).toContain('tenantry_provider_attempt_duration_seconds_count{outcome="failed"} 18\n')
+    const broken = answers.find(({ what }) => what === 'a broken database, streamed')
+    const requests = log.filter(({ message }) => message === 'A request was answered.')
+    expect(requests.map(({ request_id }) => request_id).sort()).toEqual(
+      answers.map(({ requestId }) => requestId).sort(),
+    )
+    expect(requests.find(({ request_id }) => request_id === broken?.requestId)).toEqual({
+      time: expect.any(String),
+      level: 'info',
+      message: 'A request was answered.',
+      request_id: broken?.requestId,
+      tenant_id,
+      method: 'POST',
+      route: '/api/v1/chat',
+      status: 500,
+      ms: expect.any(Number),
+    })
+    expect(logged).not.toContain('forged')
     expect(log.filter(({ level }) => level === 'error').map(({ message }) => message)).toEqual([
       expect.stringContaining('insert into "messages"'),
       expect.stringContaining('insert into "messages"'),

@@ -86,12 +86,14 @@ describe('the start', () => {
 
     const ready = await read(await fetch(`${served.url}/health/ready`))
 
+    await served.logged('answered')
     expect(ready).toMatchObject({ status: 200, body: { status: 'ready' } })
     const lines = served.log.map((line) => JSON.parse(line))
     expect(lines.map(({ message }) => message)).toEqual([
       'The database was migrated.',
       'No PROVIDER_BASE_URL is set: the built-in echo model answers.',
       'Tenantry listens.',
+      'A request was answered.',
     ])
     expect(lines[2]).toMatchObject({ level: 'info', url: served.url, environment: 'production' })
   })
@@ -120,13 +122,14 @@ describe('the start', () => {
     await using served = await startServer(env, options)
 
     const me = await fetch(`${served.url}/api/v1/me`, { headers: { authorization: `Bearer ${first.out.trim()}` } })
+    await served.logged('answered')
     expect(await read(me)).toMatchObject({ status: 200, body: { tenant: { id: tenant_id } } })
     const file = join(dialect === 'sqlite' ? database.folder : join(inFolder.folder, 'data'), '.jwt-secret')
     const secret = (await Bun.file(file).text()).trim()
     expect(Buffer.from(secret, 'base64')).toHaveLength(48)
     expect(statSync(file).mode & 0o777).toBe(0o600)
     expect(served.log.join('\n')).not.toContain(secret)
-    expect(served.log.at(-1)).toMatch(/^info Tenantry listens\. url=http:\/\/127\.0\.0\.1:\d+ /)
+    expect(served.log.at(-2)).toMatch(/^info Tenantry listens\. url=http:\/\/127\.0\.0\.1:\d+ /)
   })
 
   test('ends with one line when the port is taken', async () => {

@@ -1,0 +1,31 @@
+import { failureCode } from '../errors'
+
+/** How long the lock of another process is waited for, in ms, before whoever wants it is told to come back. */
+const patienceMs = 4000
+/** Nobody found the file locked for so long, in ms: another lock that is met now is a new one. */
+const forgetMs = 1000
+
+/**
+ * Does again what another process's lock on the file refused. SQLite's own wait (busy_timeout) would stop everything in
+ * this process, health checks included. A lock is waited for once: who comes when it has lasted too long is refused at once,
+ * or a queue of waiters would take its patience as often as it is long.
+ */
+export function waitingForLock() {
+  let metAt = Number.NEGATIVE_INFINITY
+  let lastMetAt = Number.NEGATIVE_INFINITY
+
+  return async <T>(work: () => T): Promise<T> => {
+    for (;;) {
+      try {
+        return work()
+      } catch (error) {
+        if (!failureCode(error)?.startsWith('SQLITE_BUSY')) throw error
+        const now = performance.now()
+        if (now - lastMetAt > forgetMs) metAt = now
+        lastMetAt = now
+        if (now - metAt > patienceMs) throw error
+        await Bun.sleep(1 + Math.random() * 10)
+      }
+    }
+  }
+}

@@ -1,0 +1,40 @@
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { connect } from '../../src/database/database'
+import { dialect } from '../../src/database/dialect'
+import { emptyDatabase, rowsOf } from '../own-database'
+import { seed, startServer } from '../process/program'
+import { Callers, interrupted, lostOf } from './callers'
+
+// Starting processes takes as long as the machine is busy.
+setDefaultTimeout(60_000)
+
+describe.if(dialect === 'sqlite')('a service whose SQLite file another process holds locked for 10 s', () => {
+  test('is alive meanwhile, answers 503 within 5 s to who writes, goes on afterwards, and loses nothing', async () => {
+    await using database = await emptyDatabase()
+    const { token } = await seed(database.url)
+    await using served = await startServer({ DATABASE_URL: database.url })
+    const callers = new Callers(token, [served.url])
+    await callers.acknowledge(20)
+    const aliveAfterMs: number[] = []
+
+    await using other = connect(database.url)
+    await rowsOf(other, 'begin immediate')
+    const lockedAt = performance.now()
+    while (performance.now() - lockedAt < 10_000) {
+      const askedAt = performance.now()
+      await fetch(`${served.url}/health/live`)
+      aliveAfterMs.push(performance.now() - askedAt)
+      await Bun.sleep(100)
+    }
+    await rowsOf(other, 'rollback')
+    await callers.acknowledge(20)
+    await callers.stop()
+
+    expect(callers.refusals.length).toBeGreaterThan(0)
+    expect(callers.kindsOfRefusal).toEqual([interrupted])
+    expect(callers.unanswered).toEqual([])
+    expect(Math.max(...aliveAfterMs)).toBeLessThan(1500)
+    expect(callers.longestMs).toBeLessThan(8000)
+    expect(await lostOf(callers.acknowledged, database.url)).toEqual([])
+  })
+})
