@@ -175,7 +175,7 @@ describe('the Dockerfile', () => {
       paths.split(' '),
     )
 
-    expect(copied).toEqual(['package.json', 'bun.lock', 'drizzle', 'src'])
+    expect(copied).toEqual(['package.json', 'bun.lock', 'patches', 'drizzle', 'src'])
     expect(copied.filter((path) => !existsSync(join(root, path)))).toEqual([])
     expect(text('Dockerfile')).toContain(`oven/bun:${packageJson.engines.bun.replace('>=', '')}\n`)
     expect(text('Makefile')).toContain(`BUN_VERSION := ${packageJson.engines.bun.replace('>=', '')}\n`)
