@@ -38,11 +38,12 @@ export async function ownPostgres(): Promise<OwnPostgres> {
     url: `postgres://postgres@localhost:5432/postgres?socket=${run}`,
     socket,
     async start() {
-      // Goes by itself when the test's process is gone.
+      // A process of nobody's, because Bun ends the children of a test that timed out; goes by itself when the run is gone.
       const script = `"$0" "$@" >>"${home}/log" 2>&1 & server=$!
         while { [ -d /proc/${process.pid} ] || kill -0 ${process.pid}; } && kill -0 $server; do sleep 0.2; done
-        kill -QUIT $server; wait $server`
-      spawn('sh', ['-c', `{ ${script}; } 2>/dev/null`, join(folder, 'postgres'), '-D', data, '-k', run, ...settings], {
+        kill -QUIT $server; wait $server
+        [ -d /proc/${process.pid} ] || kill -0 ${process.pid} || rm -rf "${home}"`
+      spawn('sh', ['-c', `( ${script} ) 2>/dev/null &`, join(folder, 'postgres'), '-D', data, '-k', run, ...settings], {
         cwd: home,
         detached: true,
         stdio: 'ignore',
