@@ -85,8 +85,10 @@ describe('A hostile credential', () => {
   test.each(texts)('of %s is refused like any other', async (_, text, { anonymous, adminA }) => {
     const response = await anonymous.get('/api/v1/me', bearer(text))
 
+    // The same on every answer, and full of quotation marks of its own.
+    const { 'content-security-policy': _policy, ...headers } = response.headers
     expect(response).toMatchObject(invalidToken())
-    expect(JSON.stringify(response)).not.toContain(text)
+    expect(JSON.stringify({ ...response, headers })).not.toContain(text)
     expect(await adminA.get('/api/v1/admin/users')).toMatchObject({ status: 200, headers: { 'x-total-count': '3' } })
   })
 
