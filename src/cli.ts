@@ -158,10 +158,10 @@ class Mismatch extends Error {
 
 async function withDatabase<T>(work: (database: Database) => Promise<T>): Promise<T> {
   const url = readDatabaseUrl(process.env)
-  const { openDatabase } = await import('./database/open')
+  const [{ openDatabase }, { acrossTenants }] = await Promise.all([import('./database/open'), import('./database/reach')])
   const { connection } = await openDatabase(url)
   await using _ = connection
-  return await work(connection.database)
+  return await acrossTenants('whoever runs commands runs the service', () => work(connection.database))
 }
 
 async function tenantId(database: Database, slug: string): Promise<string> {
@@ -187,8 +187,11 @@ async function tokenSigner(config: Config) {
 /** What to do next, for somebody who has just started the service. */
 async function invitation(config: Config, url: string, database: Database): Promise<string> {
   const [{ fillDemo }, { longestLifeSeconds }] = await Promise.all([import('./demo'), import('./auth/tokens')])
-  const filled = await fillDemo(database, systemClock)
-  const tenant_id = await tenantId(database, 'acme').catch(() => undefined)
+  const { acrossTenants } = await import('./database/reach')
+  const [filled, tenant_id] = await acrossTenants('the demo is of two tenants', async () => [
+    await fillDemo(database, systemClock),
+    await tenantId(database, 'acme').catch(() => undefined),
+  ])
   if (tenant_id === undefined)
     return `\n${url} is ready. The database has tenants of its own, so no demo was added; make a token with: bun run tenantry token --help\n`
   const sign = await tokenSigner(config)

@@ -8,6 +8,7 @@ import { heartbeatMs } from './chat/stream'
 import { type Config, developmentFile } from './config'
 import type { Database } from './database/database'
 import { openDatabase } from './database/open'
+import { acrossTenants } from './database/reach'
 import type { Deps } from './deps'
 import { openEgress } from './egress/open'
 import { systemClock } from './ids'
@@ -39,13 +40,15 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     current: config.encryptionKey ?? developmentKey(config),
     previous: config.encryptionKeyPrevious,
   })
-  await requireKeys(connection.database, sealer).catch(async (error) => {
+  const sealedSecrets = () => requireKeys(connection.database, sealer)
+  await acrossTenants('secrets of any tenant need their key', sealedSecrets).catch(async (error) => {
     await connection[Symbol.asyncDispose]()
     throw error
   })
 
   // Only makes good what a process left behind that was killed: without it, quotas are a little too strict for a while.
-  await reconcileQuotas({ database: connection.database, clock: systemClock }).catch((error: unknown) =>
+  const reconciled = () => reconcileQuotas({ database: connection.database, clock: systemClock })
+  await acrossTenants('a process that was killed had replies of many tenants', reconciled).catch((error: unknown) =>
     reporter.unexpected(error, { doing: 'reconciling token quotas' }),
   )
 

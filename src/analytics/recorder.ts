@@ -1,4 +1,5 @@
 import type { Database } from '../database/database'
+import { asTenant } from '../database/reach'
 import { newId } from '../ids'
 import { describe, type Reporter } from '../reporter'
 import type { Observation } from './hook'
@@ -101,7 +102,9 @@ export class Recorder {
   async #store(batch: Batch): Promise<void> {
     const { tenant_id, records, attempts } = batch
     try {
-      await storeRecords(this.database, tenant_id, records, { mayBeThere: attempts > 0 })
+      await asTenant(tenant_id, () =>
+        storeRecords(this.database, tenant_id, records, { mayBeThere: attempts > 0 }),
+      )
     } catch (error) {
       if (attempts + 1 < this.limits.attempts) {
         if (!this.#failing)

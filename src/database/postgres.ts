@@ -1,6 +1,7 @@
 import { drizzle } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql, type TransactionSql } from 'postgres'
 import type { Queries, RunStatement } from './database'
+import type { Reach } from './reach'
 import type { Session, Statement } from './session'
 
 /** Opens `postgres://...`. `?socket=/folder` connects through a Unix socket, which postgres.js has no URL form for. */
@@ -18,8 +19,8 @@ export function open(url: string | Uint8Array, maxConnections: number) {
   })
   const session: Session = {
     pooled: true,
-    run: (statement) => run(client, statement),
-    nest: (work) => serializable(client, work),
+    run: (statement) => (statement.reach ? reaching(client, statement, statement.reach) : run(client, statement)),
+    nest: (work, reach) => serializable(client, work, reach),
   }
   return { session, queries: queriesFor(client), serialize: undefined, close: () => client.end({ timeout: 5 }) }
 }
@@ -40,7 +41,11 @@ const queriesFor =
 const attempts = 10
 
 /** Transactions behave as on SQLite: as if one came after the other. One that cannot is done again, so `work` must be repeatable. */
-async function serializable<T>(client: Sql, work: (inner: Session) => Promise<T>): Promise<T> {
+async function serializable<T>(
+  client: Sql,
+  work: (inner: Session) => Promise<T>,
+  reach: Reach | undefined,
+): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     let clash: unknown
     const watch = (error: { code?: string }): never => {
@@ -50,6 +55,7 @@ async function serializable<T>(client: Sql, work: (inner: Session) => Promise<T>
     try {
       return (await client
         .begin('isolation level serializable', async (inner) => {
+          if (reach) sendReach(inner, reach)
           const result = await work(inside(inner, watch))
           if (clash) throw clash // even if `work` took it for something else
           return result
@@ -63,11 +69,46 @@ async function serializable<T>(client: Sql, work: (inner: Session) => Promise<T>
 }
 
 const inside = (client: TransactionSql, watch: (error: { code?: string }) => never): Session => ({
-  run: (statement) => run(client, statement).catch(watch),
-  nest: (work) => client.savepoint((inner) => work(inside(inner, watch))) as Promise<never>,
+  run(statement) {
+    if (statement.reach !== undefined) sendReach(client, statement.reach)
+    return run(client, statement).catch(watch)
+  },
+  nest: (work, reach) =>
+    client.savepoint((inner) => {
+      if (reach !== undefined) sendReach(inner, reach)
+      return work(inside(inner, watch))
+    }) as Promise<never>,
 })
 
-async function run(client: Sql | TransactionSql, { text, params, shape }: Statement): Promise<unknown[]> {
+/** For this transaction only, so that a connection that goes back to the pool carries no tenant. */
+const reachText = (reach: Reach) => `set local tenantry.tenant_id = '${reach}'` // an id or a word, see reach.ts
+
+/** Goes ahead of the next statement, and nobody waits for it. */
+function sendReach(client: TransactionSql, reach: Reach): void {
+  run(client, plain(reachText(reach))).catch(() => {}) // then the statement behind it fails too, and says so
+}
+
+/**
+ * One statement as a transaction of its own, sent in one piece: to wait for an answer to each step would take four times
+ * as long. Not serializable, as no single statement is.
+ */
+async function reaching(client: Sql, statement: Statement, reach: Reach): Promise<unknown[]> {
+  const own = await client.reserve()
+  const begun = run(own, plain(`begin; ${reachText(reach)}`))
+  const done = run(own, statement)
+  // After a failed statement this undoes.
+  const ended = run(own, plain('commit'))
+  const [, rows, end] = await Promise.allSettled([begun, done, ended])
+  // A connection that broke went back to the pool by itself, to be opened again; released, it would be taken for a good one.
+  if (end.status === 'fulfilled') own.release()
+  if (rows.status === 'rejected') throw rows.reason
+  if (end.status === 'rejected') throw end.reason
+  return rows.value
+}
+
+const plain = (text: string): Statement => ({ text, params: [], shape: 'arrays' })
+
+async function run(client: Pick<Sql, 'unsafe'>, { text, params, shape }: Statement): Promise<unknown[]> {
   // A named prepared statement takes one round trip once the server knows it; an unnamed one always takes two.
   const query = client.unsafe(text, params as never[], { prepare: params.length > 0 })
   return shape === 'arrays' ? await query.values() : await query
