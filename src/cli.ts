@@ -158,7 +158,10 @@ class Mismatch extends Error {
 
 async function withDatabase<T>(work: (database: Database) => Promise<T>): Promise<T> {
   const url = readDatabaseUrl(process.env)
-  const [{ openDatabase }, { acrossTenants }] = await Promise.all([import('./database/open'), import('./database/reach')])
+  const [{ openDatabase }, { acrossTenants }] = await Promise.all([
+    import('./database/open'),
+    import('./database/reach'),
+  ])
   const { connection } = await openDatabase(url)
   await using _ = connection
   return await acrossTenants('whoever runs commands runs the service', () => work(connection.database))

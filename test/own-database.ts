@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type Connection, connect } from '../src/database/database'
 import { dialect } from '../src/database/dialect'
 import { migrate } from '../src/database/migrate'
+import { acrossTenants } from '../src/database/reach'
 import { Scope } from '../src/database/session'
 import { readCommitRules } from '../src/testing/commit'
 import { Ledger } from '../src/testing/ledger'
@@ -76,9 +77,14 @@ async function administer(text: string): Promise<void> {
   await connection.root.session.run({ text, params: [], shape: 'arrays' })
 }
 
-/** Raw SQL, for what the app never asks. */
+/** Raw SQL, for what the app never asks, about the rows of every tenant. */
 export const rowsOf = async (connection: Connection, text: string) =>
-  (await connection.root.session.run({ text, params: [], shape: 'objects' })) as Record<string, unknown>[]
+  (await connection.root.session.run({ text, params: [], shape: 'objects', reach: 'all' })) as Record<string, unknown>[]
+
+/** For a test without the kit, whose own queries are about the rows of every tenant. */
+export const overAll = (body: () => Promise<void>) => () => seeingAll(body)
+
+export const seeingAll = <T>(work: () => PromiseLike<T>): Promise<T> => acrossTenants('a test sees everything', work)
 
 /** Every row of every table that the database says it has, those included that tables.ts does not know. */
 export async function everything(connection: Connection): Promise<Record<string, Record<string, unknown>[]>> {

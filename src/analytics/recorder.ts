@@ -102,9 +102,7 @@ export class Recorder {
   async #store(batch: Batch): Promise<void> {
     const { tenant_id, records, attempts } = batch
     try {
-      await asTenant(tenant_id, () =>
-        storeRecords(this.database, tenant_id, records, { mayBeThere: attempts > 0 }),
-      )
+      await asTenant(tenant_id, () => storeRecords(this.database, tenant_id, records, { mayBeThere: attempts > 0 }))
     } catch (error) {
       if (attempts + 1 < this.limits.attempts) {
         if (!this.#failing)

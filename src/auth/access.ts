@@ -31,7 +31,10 @@ export function access({ database, verifyToken }: { database: Database; verifyTo
     context.principal = principal
   }
 
-  const perRequest: Wrap = (next) => (...args) => asNobody(() => next(...args))
+  const perRequest: Wrap =
+    (next) =>
+    (...args) =>
+      asNobody(() => next(...args))
   return new Elysia({ name: 'access' }).wrap(perRequest).macro({
     permission: (permission: Permission) => ({
       detail: { [declared]: permission, security: [{ bearer: [] }] } as DocumentDecoration,

@@ -89,21 +89,21 @@ function sendReach(client: TransactionSql, reach: Reach): void {
 }
 
 /**
- * One statement as a transaction of its own, sent in one piece: to wait for an answer to each step would take four times
- * as long. Not serializable, as no single statement is.
+ * One statement as a transaction of its own; not serializable, as no single statement is. Who reads does not wait for the
+ * COMMIT. Not with `reserve()`, which could save the wait for BEGIN too: postgres.js 3.4.9 loses the connections of those
+ * who wait for one that cannot be opened.
  */
-async function reaching(client: Sql, statement: Statement, reach: Reach): Promise<unknown[]> {
-  const own = await client.reserve()
-  const begun = run(own, plain(`begin; ${reachText(reach)}`))
-  const done = run(own, statement)
-  // After a failed statement this undoes.
-  const ended = run(own, plain('commit'))
-  const [, rows, end] = await Promise.allSettled([begun, done, ended])
-  // A connection that broke went back to the pool by itself, to be opened again; released, it would be taken for a good one.
-  if (end.status === 'fulfilled') own.release()
-  if (rows.status === 'rejected') throw rows.reason
-  if (end.status === 'rejected') throw end.reason
-  return rows.value
+function reaching(client: Sql, statement: Statement, reach: Reach): Promise<unknown[]> {
+  const read = Promise.withResolvers<unknown[]>()
+  const whole = client.begin((inner) => {
+    sendReach(inner, reach)
+    const rows = run(inner, statement)
+    rows.then(read.resolve, () => {})
+    return rows
+  })
+  if (!/^select\b/i.test(statement.text)) return whole
+  whole.catch(read.reject)
+  return read.promise
 }
 
 const plain = (text: string): Statement => ({ text, params: [], shape: 'arrays' })

@@ -96,7 +96,9 @@ async function onServer(
   const role = (await bypassing(admin)) ? main : undefined
   const template = `${main}_template`
   const create = (database: string, from?: string) =>
-    admin.unsafe(`create database ${quoted(database)}${role ? ` owner ${quoted(role)}` : ''}${from ? ` template ${quoted(from)} strategy file_copy` : ''}`)
+    admin.unsafe(
+      `create database ${quoted(database)}${role ? ` owner ${quoted(role)}` : ''}${from ? ` template ${quoted(from)} strategy file_copy` : ''}`,
+    )
   const drop = (database: string) => admin.unsafe(`drop database if exists ${quoted(database)} with (force)`)
 
   /** A setting that the server takes with the connection. */
@@ -156,7 +158,7 @@ async function onServer(
       watcher?.dismiss()
       if (keep) console.error(`The run's database was kept: ${at(main)}`)
       else for (const database of [...unused, template, main]) await drop(database)
-      if (role !== undefined) await admin.unsafe(`drop role if exists ${quoted(role)}`)
+      if (role !== undefined) await admin.unsafe(`drop role if exists ${quoted(role)}`).catch(() => {}) // it owns what was kept
       await admin.end()
     },
   }
