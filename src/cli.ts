@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import packageJson from '../package.json' with { type: 'json' }
 import { type Role, roles } from './auth/policy'
 import type { Claims } from './auth/tokens'
-import { type Config, ConfigError, readConfig, readDatabaseUrl, readEncryptionKeys } from './config'
+import { type Config, ConfigError, readAddresses, readConfig, readEncryptionKeys } from './config'
 import type { Database } from './database/database'
 import { AppError } from './errors'
 import { systemClock } from './ids'
@@ -157,12 +157,12 @@ class Mismatch extends Error {
 }
 
 async function withDatabase<T>(work: (database: Database) => Promise<T>): Promise<T> {
-  const url = readDatabaseUrl(process.env)
+  const addresses = readAddresses(process.env)
   const [{ openDatabase }, { acrossTenants }] = await Promise.all([
     import('./database/open'),
     import('./database/reach'),
   ])
-  const { connection } = await openDatabase(url)
+  const { connection } = await openDatabase(addresses)
   await using _ = connection
   return await acrossTenants('whoever runs commands runs the service', () => work(connection.database))
 }

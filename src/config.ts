@@ -5,6 +5,10 @@ import { isAllowEntry } from './egress/allow'
 export type Config = {
   readonly environment: 'production' | 'development'
   readonly databaseUrl: string
+  /** Postgres only: of the tables' owner, where DATABASE_URL names a role of the service's own. */
+  readonly migrationDatabaseUrl: string | undefined
+  /** Whether a role that row level security does not bind stops the start. */
+  readonly rowLevelSecurity: boolean
   readonly host: string
   readonly port: number
   readonly jwt: {
@@ -61,7 +65,7 @@ export function readConfig(env: Environment): Config {
   const reader = read(env, mistakes)
 
   const environment = reader.choice('TENANTRY_ENV', ['production', 'development'], 'production')
-  const databaseUrl = reader.databaseUrl()
+  const addresses = reader.addresses()
   const host = reader.text('HOST') ?? '127.0.0.1'
   if (environment === 'development' && !loopback.has(host)) {
     mistakes.push(
@@ -85,7 +89,8 @@ export function readConfig(env: Environment): Config {
 
   const config: Config = {
     environment,
-    databaseUrl,
+    ...addresses,
+    rowLevelSecurity: reader.choice('ROW_LEVEL_SECURITY', ['on', 'off'], 'on') === 'on',
     host,
     port: reader.integer('PORT', 3000, { least: 0, most: 65_535 }),
     jwt: {
@@ -122,11 +127,11 @@ export function readConfig(env: Environment): Config {
 }
 
 /** For commands that need nothing else. */
-export function readDatabaseUrl(env: Environment): string {
+export function readAddresses(env: Environment): Pick<Config, 'databaseUrl' | 'migrationDatabaseUrl'> {
   const mistakes: string[] = []
-  const url = read(env, mistakes).databaseUrl()
+  const addresses = read(env, mistakes).addresses()
   if (mistakes.length > 0) throw new ConfigError(mistakes)
-  return url
+  return addresses
 }
 
 /** For the command that seals anew. */
@@ -157,6 +162,8 @@ function weaknesses(secret: string): string[] {
     return ['JWT_SECRET is a known or guessable value; make one (openssl rand -base64 48)']
   return []
 }
+
+const isPostgres = (url: string) => /^postgres(ql)?:\/\/./.test(url)
 
 /** postgres.js throws on a lone %, and so late that the error says nothing of where it stood. */
 function isReadable(url: string): boolean {
@@ -200,14 +207,21 @@ function read(env: Environment, mistakes: string[]) {
       mistakes.push(`${name} must be a whole number from ${least} to ${most}`)
       return otherwise
     },
-    databaseUrl(): string {
-      const url = text('DATABASE_URL') ?? 'sqlite:./data/tenantry.db'
-      if (!/^(sqlite:.+|postgres(ql)?:\/\/.+)$/.test(url)) {
+    addresses() {
+      const databaseUrl = text('DATABASE_URL') ?? 'sqlite:./data/tenantry.db'
+      const migrationDatabaseUrl = text('MIGRATION_DATABASE_URL')
+      if (!/^(sqlite:.+|postgres(ql)?:\/\/.+)$/.test(databaseUrl))
         mistakes.push('DATABASE_URL must begin with sqlite: or postgres:// (for example sqlite:./data/tenantry.db)')
-      } else if (!url.startsWith('sqlite:') && !isReadable(url)) {
-        mistakes.push('DATABASE_URL is no URL: write special characters of its user name and password as %xx')
+      if (migrationDatabaseUrl !== undefined && !isPostgres(migrationDatabaseUrl))
+        mistakes.push('MIGRATION_DATABASE_URL must begin with postgres://, and is of no use with SQLite')
+      else if (migrationDatabaseUrl !== undefined && !isPostgres(databaseUrl))
+        mistakes.push('MIGRATION_DATABASE_URL is the same database as DATABASE_URL, by its owner; set both')
+      for (const [name, url = ''] of Object.entries({ databaseUrl, migrationDatabaseUrl })) {
+        if (!isPostgres(url) || isReadable(url)) continue
+        const variable = name === 'databaseUrl' ? 'DATABASE_URL' : 'MIGRATION_DATABASE_URL'
+        mistakes.push(`${variable} is no URL: write special characters of its user name and password as %xx`)
       }
-      return url
+      return { databaseUrl, migrationDatabaseUrl }
     },
     url(name: string): string | undefined {
       const value = text(name)

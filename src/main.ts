@@ -9,6 +9,7 @@ import { type Config, developmentFile } from './config'
 import type { Database } from './database/database'
 import { openDatabase } from './database/open'
 import { acrossTenants } from './database/reach'
+import { requireBoundRole } from './database/role'
 import type { Deps } from './deps'
 import { openEgress } from './egress/open'
 import { systemClock } from './ids'
@@ -33,15 +34,18 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
   const reporter = lineReporter(config.logLevel, config.environment === 'production' ? 'json' : 'words')
   process.on('unhandledRejection', (error) => reporter.unexpected(error, { doing: 'something that nobody awaited' }))
 
-  const { connection, applied } = await openDatabase(config.databaseUrl)
+  const { connection, applied } = await openDatabase(config)
   if (applied.length > 0) reporter.info('The database was migrated.', { migrations: applied.join(',') })
 
   const sealer = buildSealer({
     current: config.encryptionKey ?? developmentKey(config),
     previous: config.encryptionKeyPrevious,
   })
-  const sealedSecrets = () => requireKeys(connection.database, sealer)
-  await acrossTenants('secrets of any tenant need their key', sealedSecrets).catch(async (error) => {
+  const fit = async () => {
+    if (config.rowLevelSecurity) await requireBoundRole(connection.root)
+    await acrossTenants('secrets of any tenant need their key', () => requireKeys(connection.database, sealer))
+  }
+  await fit().catch(async (error) => {
     await connection[Symbol.asyncDispose]()
     throw error
   })

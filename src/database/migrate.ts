@@ -6,7 +6,7 @@ import type { Scope } from './session'
 export type Migration = { readonly tag: string; readonly when: number; readonly sql: string }
 
 /** Any constant will do that nobody else in the same database takes. */
-const advisoryLock = 727361
+export const advisoryLock = 727361
 
 /**
  * Brings the database to the newest migration and returns the tags of those it applied.
@@ -23,7 +23,8 @@ export async function migrate(root: Scope, steps: readonly Migration[] = migrati
         await session.run(raw('set transaction isolation level read committed'))
         await session.run(raw(`select pg_advisory_xact_lock(${advisoryLock})`))
       }
-      await session.run(raw('create table if not exists migrations (tag text primary key, created_at bigint not null)'))
+      // Asked first, because a role that may not make tables is refused even where there is nothing to make.
+      if (!(await session.run(raw(ledgerIsThere))).length) await session.run(raw(ledger))
       const rows = (await session.run(raw('select tag from migrations', 'objects'))) as { tag: string }[]
       const applied = new Set(rows.map(({ tag }) => tag))
       const pending = steps.filter(({ tag }) => !applied.has(tag))
@@ -45,5 +46,11 @@ export async function migrate(root: Scope, steps: readonly Migration[] = migrati
     if (dialect === 'sqlite') await root.session.run(raw('pragma foreign_keys = on'))
   }
 }
+
+const ledger = 'create table migrations (tag text primary key, created_at bigint not null)'
+const ledgerIsThere =
+  dialect === 'postgres'
+    ? "select 1 where to_regclass('migrations') is not null"
+    : "select 1 from sqlite_schema where name = 'migrations'"
 
 const raw = (text: string, shape: 'arrays' | 'objects' = 'arrays') => ({ text, params: [], shape })
