@@ -93,7 +93,7 @@ async function onServer(
   const prefix = `${name.slice(0, 24)}_test_`
   const main = `${prefix}${Date.now()}_${process.pid}`
   const admin = connect(main)
-  const role = (await bypassing(admin)) ? main : undefined
+  const role = (await bypassing(admin)) ? main : undefined // one that policies bind, and that owns the databases
   const template = `${main}_template`
   const create = (database: string, from?: string) =>
     admin.unsafe(
