@@ -16,6 +16,7 @@ const programs = [
   ['analytics.ts', '--postgres'],
   ['isolation.ts'],
   ['isolation.ts', '--postgres'],
+  ['rls.ts'],
   ['suite.ts'],
 ] as const
 

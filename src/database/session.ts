@@ -96,9 +96,9 @@ export class Scope {
     })
   }
 
-  /** On Postgres the database would go on with what was said when the transaction began. */
+  /** On Postgres the database goes on with what was said when the transaction began; `all` has every tenant in it. */
   #requireReach(): void {
-    if (this.kind === 'transaction' && this.reach !== currentReach())
+    if (this.kind === 'transaction' && this.reach !== 'all' && this.reach !== currentReach())
       throw new Error('The tenant changed inside a transaction: asTenant() and acrossTenants() go around it.')
   }
 
