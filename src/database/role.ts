@@ -38,9 +38,19 @@ export async function admitRole({ session }: Scope, url: string): Promise<void> 
     if (is?.new === true) await written('create role %I login password %L', name, password)
     await written('grant usage on schema public to %I', name)
     await written('grant select, insert, update, delete on all tables in schema public to %I', name)
+    const [search] = await rows(inner, searchIsSlow)
+    if (search?.helped === true) await run('alter function pg_catalog.ts_match_vq(tsvector, tsquery) leakproof')
     await written('revoke insert, update, delete on migrations from %I', name)
   })
 }
+
+/**
+ * Before an operator that may leak what it sees, Postgres looks at policies, and so reads a tenant's messages one by one
+ * instead of the full-text index. `@@` is only not declared to keep what it sees to itself; a superuser may do that.
+ */
+const searchIsSlow = `
+  select rolsuper and not proleakproof as helped from pg_roles, pg_proc
+  where rolname = current_user and pg_proc.oid = 'pg_catalog.ts_match_vq(tsvector, tsquery)'::regprocedure`
 
 const rows = async (session: Session, text: string, params: readonly unknown[] = []) =>
   (await session.run({ text, params, shape: 'objects' })) as Record<string, unknown>[]

@@ -78,8 +78,10 @@ describe.if(isSuperuser)('tenantry serve', () => {
         ),
       ),
     )
+    const leakproof = await rowsOf(service, "select proleakproof from pg_proc where proname = 'ts_match_vq'")
     expect(migrated).toEqual({ code: 0, out: 'The database is up to date.\n', err: '' })
     expect(chats.map(({ status }) => status)).toEqual([200, 200])
+    expect(leakproof).toEqual([{ proleakproof: true }]) // else search makes no use of its index
     expect(refused).toEqual(['42501', '42501', '42501', '42501'])
   })
 
