@@ -16,6 +16,7 @@ const programs = [
   ['analytics.ts', '--postgres'],
   ['isolation.ts'],
   ['isolation.ts', '--postgres'],
+  ['rls.ts'],
   ['suite.ts'],
   // Ten minutes more.
   ...(process.argv.includes('--soak') ? [['soak.ts'] as const] : []),

@@ -6,8 +6,8 @@ import type { Claims } from './auth/tokens'
 import {
   type Config,
   ConfigError,
+  readAddresses,
   readConfig,
-  readDatabaseUrl,
   readEncryptionKeys,
   readExportDir,
   readListener,
@@ -148,7 +148,8 @@ const commands: Record<string, Command> = {
     about: 'Copy the whole database to a new file, while servers run. Not brought up to date before.',
     options: {},
     word: 'file',
-    run: async ({ file }) => (await import('./operations/backup')).backup(readDatabaseUrl(process.env), String(file)),
+    run: async ({ file }) =>
+      (await import('./operations/backup')).backup(readAddresses(process.env).databaseUrl, String(file)),
   },
   'tenant export': {
     about: 'Write one tenant to a new file, while servers run.',
@@ -199,7 +200,9 @@ const commands: Record<string, Command> = {
     run: async ({ tenant, yes, vacuum }) => {
       if (tenant !== yes) throw new UsageError('--yes is not the slug in --tenant; nothing was erased')
       const { eraseTenant } = await import('./operations/erase-tenant')
-      const erasing = { slug: String(tenant), exportDir: readExportDir(process.env), vacuum: vacuum === true }
+      const { migrationDatabaseUrl: ownerUrl } = readAddresses(process.env)
+      const exportDir = readExportDir(process.env)
+      const erasing = { slug: String(tenant), exportDir, vacuum: vacuum === true, ownerUrl }
       return await withConnection((connection) => eraseTenant(connection, erasing))
     },
   },
@@ -249,11 +252,14 @@ const withDatabase = <T>(work: (database: Database) => Promise<T>): Promise<T> =
   withConnection(({ database }) => work(database))
 
 async function withConnection<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
-  const url = readDatabaseUrl(process.env)
-  const { openDatabase } = await import('./database/open')
-  const { connection } = await openDatabase(url)
+  const addresses = readAddresses(process.env)
+  const [{ openDatabase }, { acrossTenants }] = await Promise.all([
+    import('./database/open'),
+    import('./database/reach'),
+  ])
+  const { connection } = await openDatabase(addresses)
   await using _ = connection
-  return await work(connection)
+  return await acrossTenants('whoever runs commands runs the service', () => work(connection))
 }
 
 async function tenantId(database: Database, slug: string): Promise<string> {
@@ -279,8 +285,11 @@ async function tokenSigner(config: Config) {
 /** What to do next, for somebody who has just started the service. */
 async function invitation(config: Config, url: string, database: Database): Promise<string> {
   const [{ fillDemo }, { longestLifeSeconds }] = await Promise.all([import('./demo'), import('./auth/tokens')])
-  const filled = await fillDemo(database, systemClock)
-  const tenant_id = await tenantId(database, 'acme').catch(() => undefined)
+  const { acrossTenants } = await import('./database/reach')
+  const [filled, tenant_id] = await acrossTenants('the demo is of two tenants', async () => [
+    await fillDemo(database, systemClock),
+    await tenantId(database, 'acme').catch(() => undefined),
+  ])
   if (tenant_id === undefined)
     return `\n${url} is ready. The database has tenants of its own, so no demo was added; make a token with: bun run tenantry token --help\n`
   const sign = await tokenSigner(config)

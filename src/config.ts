@@ -7,6 +7,10 @@ export type Config = {
   readonly databaseUrl: string
   /** Whether a start brings the database up to date; else it refuses a database that is not. */
   readonly migrateOnStart: boolean
+  /** Postgres only: of the tables' owner, where DATABASE_URL names a role of the service's own. */
+  readonly migrationDatabaseUrl: string | undefined
+  /** Whether a role that row level security does not bind stops the start. */
+  readonly rowLevelSecurity: boolean
   readonly host: string
   readonly port: number
   readonly jwt: {
@@ -66,7 +70,7 @@ export function readConfig(env: Environment): Config {
   const reader = read(env, mistakes)
 
   const environment = reader.choice('TENANTRY_ENV', ['production', 'development'], 'production')
-  const databaseUrl = reader.databaseUrl()
+  const addresses = reader.addresses()
   const host = reader.host()
   if (environment === 'development' && !loopback.has(host)) {
     mistakes.push(
@@ -90,7 +94,8 @@ export function readConfig(env: Environment): Config {
 
   const config: Config = {
     environment,
-    databaseUrl,
+    ...addresses,
+    rowLevelSecurity: reader.choice('ROW_LEVEL_SECURITY', ['on', 'off'], 'on') === 'on',
     migrateOnStart: reader.choice('MIGRATE_ON_START', ['on', 'off'], 'on') === 'on',
     host,
     port: reader.port(),
@@ -130,11 +135,11 @@ export function readConfig(env: Environment): Config {
 }
 
 /** For commands that need nothing else. */
-export function readDatabaseUrl(env: Environment): string {
+export function readAddresses(env: Environment): Pick<Config, 'databaseUrl' | 'migrationDatabaseUrl'> {
   const mistakes: string[] = []
-  const url = read(env, mistakes).databaseUrl()
+  const addresses = read(env, mistakes).addresses()
   if (mistakes.length > 0) throw new ConfigError(mistakes)
-  return url
+  return addresses
 }
 
 /** For the command that asks the server on this machine. */
@@ -177,6 +182,8 @@ function weaknesses(secret: string): string[] {
     return ['JWT_SECRET is a known or guessable value; make one (openssl rand -base64 48)']
   return []
 }
+
+const isPostgres = (url: string) => /^postgres(ql)?:\/\/./.test(url)
 
 /** postgres.js throws on a lone %, and so late that the error says nothing of where it stood. */
 function isReadable(url: string): boolean {
@@ -224,14 +231,21 @@ function read(env: Environment, mistakes: string[]) {
       if (found === undefined) mistakes.push(`${name} must be one of ${choices.join(', ')}`)
       return found ?? otherwise
     },
-    databaseUrl(): string {
-      const url = text('DATABASE_URL') ?? 'sqlite:./data/tenantry.db'
-      if (!/^(sqlite:.+|postgres(ql)?:\/\/.+)$/.test(url)) {
+    addresses() {
+      const databaseUrl = text('DATABASE_URL') ?? 'sqlite:./data/tenantry.db'
+      const migrationDatabaseUrl = text('MIGRATION_DATABASE_URL')
+      if (!/^(sqlite:.+|postgres(ql)?:\/\/.+)$/.test(databaseUrl))
         mistakes.push('DATABASE_URL must begin with sqlite: or postgres:// (for example sqlite:./data/tenantry.db)')
-      } else if (!url.startsWith('sqlite:') && !isReadable(url)) {
-        mistakes.push('DATABASE_URL is no URL: write special characters of its user name and password as %xx')
+      if (migrationDatabaseUrl !== undefined && !isPostgres(migrationDatabaseUrl))
+        mistakes.push('MIGRATION_DATABASE_URL must begin with postgres://, and is of no use with SQLite')
+      else if (migrationDatabaseUrl !== undefined && !isPostgres(databaseUrl))
+        mistakes.push('MIGRATION_DATABASE_URL is the same database as DATABASE_URL, by its owner; set both')
+      for (const [name, url = ''] of Object.entries({ databaseUrl, migrationDatabaseUrl })) {
+        if (!isPostgres(url) || isReadable(url)) continue
+        const variable = name === 'databaseUrl' ? 'DATABASE_URL' : 'MIGRATION_DATABASE_URL'
+        mistakes.push(`${variable} is no URL: write special characters of its user name and password as %xx`)
       }
-      return url
+      return { databaseUrl, migrationDatabaseUrl }
     },
     secret(name: string, leastBytes: number): string | undefined {
       const value = text(name)

@@ -8,6 +8,8 @@ import { heartbeatMs } from './chat/stream'
 import { type Config, developmentFile } from './config'
 import type { Database } from './database/database'
 import { openDatabase } from './database/open'
+import { acrossTenants } from './database/reach'
+import { requireBoundRole } from './database/role'
 import type { Deps } from './deps'
 import { openEgress } from './egress/open'
 import { systemClock } from './ids'
@@ -36,20 +38,25 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
   const reporter = lineReporter(config.logLevel, config.environment === 'production' ? 'json' : 'words')
   process.on('unhandledRejection', (error) => reporter.unexpected(error, { doing: 'something that nobody awaited' }))
 
-  const { connection, applied } = await openDatabase(config.databaseUrl, { migrates: config.migrateOnStart })
+  const { connection, applied } = await openDatabase(config, { migrates: config.migrateOnStart })
   if (applied.length > 0) reporter.info('The database was migrated.', { migrations: applied.join(',') })
 
   const sealer = buildSealer({
     current: config.encryptionKey ?? developmentKey(config),
     previous: config.encryptionKeyPrevious,
   })
-  await requireKeys(connection.database, sealer).catch(async (error) => {
+  const fit = async () => {
+    if (config.rowLevelSecurity) await requireBoundRole(connection.root)
+    await acrossTenants('secrets of any tenant need their key', () => requireKeys(connection.database, sealer))
+  }
+  await fit().catch(async (error) => {
     await connection[Symbol.asyncDispose]()
     throw error
   })
 
   // Only makes good what a process left behind that was killed: without it, quotas are a little too strict for a while.
-  await reconcileQuotas({ database: connection.database, clock: systemClock }).catch((error: unknown) =>
+  const reconciled = () => reconcileQuotas({ database: connection.database, clock: systemClock })
+  await acrossTenants('a process that was killed had replies of many tenants', reconciled).catch((error: unknown) =>
     reporter.unexpected(error, { doing: 'reconciling token quotas' }),
   )
 

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { type Connection, connect } from '../src/database/database'
 import { dialect } from '../src/database/dialect'
 import { migrate } from '../src/database/migrate'
-import { Scope } from '../src/database/session'
+import { acrossTenants } from '../src/database/reach'
+import { Scope, type Session } from '../src/database/session'
 import { readCommitRules } from '../src/testing/commit'
 import { Ledger } from '../src/testing/ledger'
 import { hold } from '../src/testing/place'
@@ -34,11 +35,15 @@ export async function emptyDatabase(): Promise<AsyncDisposable & { url: string; 
   }
 }
 
-/** The same with all tables, and a connection to it. Use it outside the kit's `test`, whose sandbox would take its queries. */
-export async function ownDatabase(): Promise<Connection & { url: string }> {
+/**
+ * The same with all tables, and a connection to it. Use it outside the kit's `test`, whose sandbox would take its queries.
+ * With `unbound`, what says nothing of its tenant is about all of them: for tests of other things.
+ */
+export async function ownDatabase({ unbound = false } = {}): Promise<Connection & { url: string }> {
   const empty = await emptyDatabase()
   const connection = connect(empty.url)
   await migrate(connection.root)
+  if (unbound) Object.assign(connection.root, { session: withoutBounds(connection.root.session) })
   return {
     ...connection,
     url: empty.url,
@@ -48,6 +53,12 @@ export async function ownDatabase(): Promise<Connection & { url: string }> {
     },
   }
 }
+
+const withoutBounds = (session: Session): Session => ({
+  ...session,
+  run: (statement) => session.run({ ...statement, reach: statement.reach || 'all' }),
+  nest: (work, reach) => session.nest(work, reach || 'all'),
+})
 
 /** What the kit puts between an app and its database: a place in a held transaction that looks like all of it. */
 export async function sandboxIn({ root }: Connection, patienceMs = 5000) {
@@ -62,7 +73,7 @@ export async function sandboxIn({ root }: Connection, patienceMs = 5000) {
     patienceMs,
   })
   return {
-    enter: <T>(work: () => PromiseLike<T>): Promise<T> => new Scope(sandbox).enter(work),
+    enter: <T>(work: () => PromiseLike<T>): Promise<T> => seeingAll(() => new Scope(sandbox).enter(work)),
     rollback: async () => {
       await sandbox.idle()
       sandbox.close()
@@ -76,9 +87,14 @@ async function administer(text: string): Promise<void> {
   await connection.root.session.run({ text, params: [], shape: 'arrays' })
 }
 
-/** Raw SQL, for what the app never asks. */
+/** Raw SQL, for what the app never asks, about the rows of every tenant. */
 export const rowsOf = async (connection: Connection, text: string) =>
-  (await connection.root.session.run({ text, params: [], shape: 'objects' })) as Record<string, unknown>[]
+  (await connection.root.session.run({ text, params: [], shape: 'objects', reach: 'all' })) as Record<string, unknown>[]
+
+/** For a test without the kit, whose own queries are about the rows of every tenant. */
+export const overAll = (body: () => Promise<void>) => () => seeingAll(body)
+
+export const seeingAll = <T>(work: () => PromiseLike<T>): Promise<T> => acrossTenants('a test sees everything', work)
 
 /** Every row of every table that the database says it has, those included that tables.ts does not know. */
 export async function everything(connection: Connection): Promise<Record<string, Record<string, unknown>[]>> {

@@ -1,6 +1,7 @@
 import { Recorder, recorderLimits } from '../src/analytics/recorder'
 import { buildApp } from '../src/app'
 import { signToken, tokenVerifier } from '../src/auth/tokens'
+import { asTenant } from '../src/database/reach'
 import type { Deps } from '../src/deps'
 import { openEgress } from '../src/egress/open'
 import { systemClock } from '../src/ids'
@@ -67,7 +68,8 @@ export async function ownService(provider: Provider, changes: Partial<Deps> = {}
     ...changes,
   }
   const tenant_id = await createTenant(deps, { slug: 'acme', name: 'Acme' })
-  await createUser(deps, tenant_id, { external_id: 'olivia', role: 'operator', email: 'olivia@acme.example' })
+  const user = { external_id: 'olivia', role: 'operator', email: 'olivia@acme.example' } as const
+  await asTenant(tenant_id, () => createUser(deps, tenant_id, user))
   const token = await signToken({ sub: 'olivia', tenant_id, role: 'operator' }, jwtConfig, systemClock, 3600)
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
   const app = buildApp(deps)

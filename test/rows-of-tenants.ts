@@ -1,5 +1,6 @@
 import { getTableColumns, getTableName, is, Table } from 'drizzle-orm'
 import type { Database } from '../src/database/database'
+import { asTenant } from '../src/database/reach'
 import * as schema from '../src/database/tables'
 
 type AnyTable = typeof schema.tenants
@@ -10,9 +11,9 @@ export const idOf = (tenant: 'a' | 'b', name: string) =>
   `0196${tenant}000-0000-7000-8000-${new Bun.CryptoHasher('sha1').update(name).digest('hex').slice(0, 12)}`
 
 /** A row of any table, from what its columns are declared to hold: a table added tomorrow gets one without a change here. */
-function rowOf(table: Table, tenant: 'a' | 'b'): Record<string, unknown> {
+export function rowOf(table: Table, tenant: 'a' | 'b'): AnyTable['$inferInsert'] {
   const singular = getTableName(table).replace(/ies$/, 'y').replace(/s$/, '')
-  return Object.fromEntries(
+  const row = Object.fromEntries(
     Object.entries(getTableColumns(table)).map(([name, { dataType, enumValues }]) => {
       if (name === 'id') return [name, idOf(tenant, `${singular}_id`)]
       if (name.endsWith('_id')) return [name, idOf(tenant, name)]
@@ -23,20 +24,19 @@ function rowOf(table: Table, tenant: 'a' | 'b'): Record<string, unknown> {
       ]
     }),
   )
+  return row as AnyTable['$inferInsert']
 }
 
-/** A row in every table for each of two tenants; a table waits until those it refers to have theirs. */
+/** A row in every table for each of two tenants, by themselves; a table waits until those it refers to have theirs. */
 export async function fillEveryTable(database: Database): Promise<void> {
   for (const tenant of ['a', 'b'] as const) {
     let left = tables
     while (left.length > 0) {
       const refused: { table: AnyTable; error: unknown }[] = []
       for (const table of left) {
-        const values = rowOf(table, tenant) as AnyTable['$inferInsert']
-        await database
-          .insert(table)
-          .values(values)
-          .catch((error: unknown) => refused.push({ table, error }))
+        await asTenant(idOf(tenant, 'tenant_id'), () => database.insert(table).values(rowOf(table, tenant))).catch(
+          (error: unknown) => refused.push({ table, error }),
+        )
       }
       if (refused.length === left.length) throw refused[0]?.error
       left = refused.map(({ table }) => table)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { signToken } from '../../src/auth/tokens'
 import { connect, type Database } from '../../src/database/database'
 import { migrate } from '../../src/database/migrate'
+import { acrossTenants } from '../../src/database/reach'
 import { conversations } from '../../src/database/tables'
 import { newId, systemClock } from '../../src/ids'
 import { createTenant } from '../../src/tenants/store'
@@ -28,11 +29,12 @@ export async function temporaryDatabase() {
 export async function populate(url: string, tenants: number, conversationsEach: number): Promise<Caller[]> {
   await using connection = connect(url)
   const { database } = connection
-  return await database.transaction(async () => {
+  const fill = async () => {
     const callers: Caller[] = []
     for (let n = 0; n < tenants; n++) callers.push(await addCaller(database, `tenant-${n}`, conversationsEach))
     return callers
-  })
+  }
+  return await acrossTenants('they are filled at once', () => database.transaction(fill))
 }
 
 export async function addCaller(database: Database, slug: string, conversationsEach: number): Promise<Caller> {

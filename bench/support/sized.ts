@@ -5,6 +5,7 @@ import { historyBefore } from '../../src/conversations/messages'
 import { type Connection, connect } from '../../src/database/database'
 import { dialect } from '../../src/database/dialect'
 import { migrate } from '../../src/database/migrate'
+import { acrossTenants, asTenant } from '../../src/database/reach'
 import type { Scope } from '../../src/database/session'
 import { openEgress } from '../../src/egress/open'
 import { newId, systemClock } from '../../src/ids'
@@ -25,8 +26,11 @@ const leastConversations = 20
 
 /** A database with this many messages, and what is asked of it; each call asks for another tenant or conversation. */
 export async function openSized(url: string, messages: number) {
-  const callers = await fill(url, messages)
-  const connection = connect(url)
+  return actsOn(connect(url), await fillSized(url, messages))
+}
+
+/** The same through a connection of one's own. */
+export function actsOn(connection: Connection, callers: readonly (Caller & { written: number })[]) {
   const { database } = connection
   const app = appOn(connection)
   const written = callers.flatMap((caller) =>
@@ -49,11 +53,24 @@ export async function openSized(url: string, messages: number) {
     prompt: async () => {
       const { tenant_id, conversation } = any(written)
       const principal = { tenant_id, user_id: '', role: 'operator' } as const
-      const prompts = await historyBefore(database, principal, conversation, messagesEach + 1)
+      const prompts = await asTenant(tenant_id, () =>
+        historyBefore(database, principal, conversation, messagesEach + 1),
+      )
       if (prompts.length !== messagesEach) throw new Error(`${prompts.length} messages instead of ${messagesEach}`)
     },
     rareWord: () => get('?q=zebra', any(callers)),
     commonWord: () => get(`?q=${words[7]}`, any(callers)),
+    chat: async () => {
+      const response = await app.handle(
+        new Request('http://localhost/api/v1/chat', {
+          method: 'POST',
+          headers: { authorization: any(callers).authorization, 'content-type': 'application/json' },
+          body: JSON.stringify({ message: 'What should we look at first?' }),
+        }),
+      )
+      if (response.status !== 200) throw new Error(await response.text())
+      await response.text()
+    },
     close: () => connection[Symbol.asyncDispose](),
   }
 }
@@ -116,17 +133,18 @@ const contentOf = (n: number): string =>
   ).join(' ')
 
 /** Written by SQL in batches, with the triggers of the full-text index at work as in production. */
-async function fill(url: string, total: number): Promise<(Caller & { written: number })[]> {
+export async function fillSized(url: string, total: number): Promise<(Caller & { written: number })[]> {
   await using connection = connect(url)
   await migrate(connection.root)
   const { database, root } = connection
   const conversationsEach = Math.max(leastConversations, total / tenants / messagesEach)
   const callers: (Caller & { written: number })[] = []
-  await database.transaction(async () => {
+  const addCallers = async () => {
     for (let n = 0; n < tenants; n++) {
       callers.push({ ...(await addCaller(database, `tenant-${n}`, conversationsEach)), written: 0 })
     }
-  })
+  }
+  await acrossTenants('they are filled at once', () => database.transaction(addCallers))
 
   const columns = ['tenant_id', 'conversation_id', 'position', 'id', 'role', 'content', 'status', 'created_at']
   const insert = batchInsert('messages', columns)

@@ -1,5 +1,6 @@
 import type { Database } from '../database/database'
 import { isOutage } from '../database/outage'
+import { asTenant } from '../database/reach'
 import { newId } from '../ids'
 import { describe, type Reporter } from '../reporter'
 import type { Observation } from './hook'
@@ -103,7 +104,7 @@ export class Recorder {
   async #store(batch: Batch): Promise<void> {
     const { tenant_id, records, wasTried } = batch
     try {
-      await storeRecords(this.database, tenant_id, records, { mayBeThere: wasTried })
+      await asTenant(tenant_id, () => storeRecords(this.database, tenant_id, records, { mayBeThere: wasTried }))
     } catch (error) {
       const refusals = batch.refusals + (isOutage(error) ? 0 : 1)
       if (refusals < this.limits.refusals) {

@@ -1,6 +1,7 @@
 import { type AnyElysia, type DocumentDecoration, Elysia } from 'elysia'
 import { readJson } from '../body'
 import type { Database } from '../database/database'
+import { admitTenant, asNobody } from '../database/reach'
 import { forbidden, unauthenticated } from '../errors'
 import { may, type Permission } from './policy'
 import { type Principal, requirePrincipal } from './principal'
@@ -22,6 +23,7 @@ export function access({ database, verifyToken }: { database: Database; verifyTo
       throw unauthenticated('The token is not valid, or not any more; get a new one.', {
         'www-authenticate': 'Bearer error="invalid_token"',
       })
+    admitTenant(claims.tenant_id)
     const principal = await requirePrincipal(database, claims)
     callers.set(context.request, principal)
     if (!may(principal.role, permission))
@@ -29,7 +31,11 @@ export function access({ database, verifyToken }: { database: Database; verifyTo
     context.principal = principal
   }
 
-  return new Elysia({ name: 'access' }).macro({
+  const perRequest: Wrap =
+    (next) =>
+    (...args) =>
+      asNobody(() => next(...args))
+  return new Elysia({ name: 'access' }).wrap(perRequest).macro({
     permission: (permission: Permission) => ({
       detail: { [declared]: permission, security: [{ bearer: [] }] } as DocumentDecoration,
       // Elysia reads bodies before `transform`, so where there may be one, this is the first of our code to run.
@@ -50,6 +56,8 @@ export function access({ database, verifyToken }: { database: Database; verifyTo
     }),
   })
 }
+
+type Wrap = (next: (...args: unknown[]) => unknown) => (...args: unknown[]) => unknown
 
 const callers = new WeakMap<Request, Principal>()
 

@@ -6,7 +6,7 @@ import type { Scope } from './session'
 export type Migration = { readonly tag: string; readonly when: number; readonly sql: string }
 
 /** Any constant will do that nobody else in the same database takes. */
-const advisoryLock = 727361
+export const advisoryLock = 727361
 
 /**
  * Brings the database to the newest migration and returns the tags of those it applied.
@@ -24,7 +24,8 @@ export async function migrate(root: Scope, steps: readonly Migration[] = migrati
         await session.run(raw('set local statement_timeout = 0'))
         await session.run(raw(`select pg_advisory_xact_lock(${advisoryLock})`))
       }
-      await session.run(raw('create table if not exists migrations (tag text primary key, created_at bigint not null)'))
+      // Asked first, because a role that may not make tables is refused even where there is nothing to make.
+      if (!(await session.run(raw(ledgerIsThere))).length) await session.run(raw(ledger))
       const rows = (await session.run(raw('select tag from migrations', 'objects'))) as { tag: string }[]
       const applied = new Set(rows.map(({ tag }) => tag))
       const pending = steps.filter(({ tag }) => !applied.has(tag))
@@ -47,13 +48,15 @@ export async function migrate(root: Scope, steps: readonly Migration[] = migrati
   }
 }
 
+const ledger = 'create table migrations (tag text primary key, created_at bigint not null)'
+const ledgerIsThere =
+  dialect === 'postgres'
+    ? "select 1 where to_regclass('migrations') is not null"
+    : "select 1 from sqlite_schema where type = 'table' and name = 'migrations'"
+
 /** The tags of the steps that the database lacks, oldest first. Changes nothing. */
 export async function lackingMigrations(root: Scope, steps: readonly Migration[] = migrations): Promise<string[]> {
-  const catalog =
-    dialect === 'postgres'
-      ? "select 1 where to_regclass('migrations') is not null"
-      : "select 1 from sqlite_schema where type = 'table' and name = 'migrations'"
-  const [known] = await root.session.run(raw(catalog))
+  const [known] = await root.session.run(raw(ledgerIsThere))
   const rows = known === undefined ? [] : await root.session.run(raw('select tag from migrations', 'objects'))
   const applied = new Set((rows as { tag: string }[]).map(({ tag }) => tag))
   return steps.map(({ tag }) => tag).filter((tag) => !applied.has(tag))

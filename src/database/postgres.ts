@@ -1,6 +1,7 @@
 import { drizzle } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql, type TransactionSql } from 'postgres'
 import type { DatabaseLoad, Queries, RunStatement } from './database'
+import type { Reach } from './reach'
 import type { Session, Statement } from './session'
 import { answered, type Patience, Silence, wait } from './silence'
 
@@ -71,8 +72,9 @@ export function open(url: string | Uint8Array, maxConnections: number) {
 
   const session: Session = {
     pooled: true,
-    run: (statement) => counted(() => run(line(), statement)),
-    nest: (work) => counted(() => serializable(line, work)),
+    run: (statement) =>
+      counted(() => (statement.reach ? reaching(line(), statement, statement.reach) : run(line(), statement))),
+    nest: (work, reach) => counted(() => serializable(line, work, reach)),
   }
   return {
     session,
@@ -102,7 +104,11 @@ const queriesFor =
 const attempts = 10
 
 /** Transactions behave as on SQLite: as if one came after the other. One that cannot is done again, so `work` must be repeatable. */
-async function serializable<T>(line: () => Line, work: (inner: Session) => Promise<T>): Promise<T> {
+async function serializable<T>(
+  line: () => Line,
+  work: (inner: Session) => Promise<T>,
+  reach: Reach | undefined,
+): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     let clash: unknown
     const watch = (error: { code?: string }): never => {
@@ -110,7 +116,8 @@ async function serializable<T>(line: () => Line, work: (inner: Session) => Promi
       throw error
     }
     try {
-      return await begin(line(), async (inner) => {
+      return await begin(line(), 'isolation level serializable', async (inner) => {
+        if (reach) sendReach(inner, reach)
         const result = await work(inside(inner, watch))
         if (clash) throw clash // even if `work` took it for something else
         return result
@@ -123,10 +130,14 @@ async function serializable<T>(line: () => Line, work: (inner: Session) => Promi
 }
 
 /** The time that `work` takes is its own: only answers to BEGIN, to its statements, and to COMMIT or ROLLBACK are waited for. */
-async function begin<T>({ client, patience }: Line, work: (inner: Line<TransactionSql>) => Promise<T>): Promise<T> {
+async function begin<T>(
+  { client, patience }: Line,
+  options: string,
+  work: (inner: Line<TransactionSql>) => Promise<T>,
+): Promise<T> {
   const waiting = patience && wait(patience)
   let isOver = false
-  const done = client.begin('isolation level serializable', async (inner) => {
+  const done = client.begin(options, async (inner) => {
     if (isOver && patience) throw new Silence(patience.ms) // whoever wanted it was told so
     waiting?.stop()
     try {
@@ -147,9 +158,45 @@ async function begin<T>({ client, patience }: Line, work: (inner: Line<Transacti
 }
 
 const inside = (line: Line<TransactionSql>, watch: (error: { code?: string }) => never): Session => ({
-  run: (statement) => run(line, statement).catch(watch),
-  nest: (work) => line.client.savepoint((client) => work(inside({ ...line, client }, watch))) as Promise<never>,
+  run(statement) {
+    if (statement.reach !== undefined) sendReach(line, statement.reach)
+    return run(line, statement).catch(watch)
+  },
+  nest: (work, reach) =>
+    line.client.savepoint((client) => {
+      const inner = { ...line, client }
+      if (reach !== undefined) sendReach(inner, reach)
+      return work(inside(inner, watch))
+    }) as Promise<never>,
 })
+
+/** For this transaction only, so that a connection that goes back to the pool carries no tenant. */
+const reachText = (reach: Reach) => `set local tenantry.tenant_id = '${reach}'` // an id or a word, see reach.ts
+
+/** Goes ahead of the next statement, and nobody waits for it. */
+function sendReach(line: Line<TransactionSql>, reach: Reach): void {
+  run(line, plain(reachText(reach))).catch(() => {}) // then the statement behind it fails too, and says so
+}
+
+/**
+ * One statement as a transaction of its own; not serializable, as no single statement is. Who reads does not wait for the
+ * COMMIT. Not with `reserve()`, which could save the wait for BEGIN too: postgres.js 3.4.9 loses the connections of those
+ * who wait for one that cannot be opened.
+ */
+function reaching(line: Line, statement: Statement, reach: Reach): Promise<unknown[]> {
+  const read = Promise.withResolvers<unknown[]>()
+  const whole = begin(line, '', (inner) => {
+    sendReach(inner, reach)
+    const rows = run(inner, statement)
+    rows.then(read.resolve, () => {})
+    return rows
+  })
+  if (!/^select\b/i.test(statement.text)) return whole
+  whole.catch(read.reject)
+  return read.promise
+}
+
+const plain = (text: string): Statement => ({ text, params: [], shape: 'arrays' })
 
 async function run({ client, patience }: Line<Sql | TransactionSql>, statement: Statement): Promise<unknown[]> {
   const { text, params, shape, takesLong = false } = statement

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { currentReach, type Reach } from './reach'
 
 export type Statement = {
   readonly text: string
@@ -7,13 +8,15 @@ export type Statement = {
   readonly shape: 'arrays' | 'objects'
   /** Not ended by any limit of ours: a step of a migration. */
   readonly takesLong?: true
+  /** Whose rows it is about. Said of what runs on its own; in a transaction, what was said for that holds. */
+  readonly reach?: Reach
 }
 
 /** Where statements run: a database, a transaction on it, or a savepoint inside one. */
 export interface Session {
   run(statement: Statement): Promise<unknown[]>
   /** Opens a transaction (or savepoint) for `work`: kept if it resolves, undone if it rejects. */
-  nest<T>(work: (inner: Session) => Promise<T>): Promise<T>
+  nest<T>(work: (inner: Session) => Promise<T>, reach?: Reach): Promise<T>
   /** True where every transaction gets a connection of its own, so that nothing has to wait for another. */
   readonly pooled?: boolean
 }
@@ -39,6 +42,7 @@ export class Scope {
   constructor(
     readonly session: Session,
     private readonly kind: 'database' | 'transaction' = 'database',
+    private readonly reach: Reach = '',
   ) {}
 
   /** Calls `work` when what was written here is committed; at once where no transaction is open, never when it is undone. */
@@ -55,11 +59,12 @@ export class Scope {
   run(statement: Statement): Promise<unknown[]> {
     switch (this.kind) {
       case 'database':
-        return this.#alone(() => this.session.run(statement))
+        return this.#alone(() => this.session.run({ ...statement, reach: currentReach() }))
       case 'transaction':
         return this.#alone(async () => {
           // Postgres refuses everything after a failed statement, SQLite would carry on. Both do the former here.
           if (this.#failure) throw this.#failure.error
+          this.#requireReach()
           return this.session.run(statement).catch((error) => {
             this.#failure = { error }
             throw error
@@ -71,9 +76,11 @@ export class Scope {
   transaction<T>(work: () => PromiseLike<T>): Promise<T> {
     return this.#alone(async () => {
       if (this.#failure) throw this.#failure.error
+      this.#requireReach()
+      const reach = currentReach()
       let committed: (() => void)[] = []
-      const result = await this.session.nest(async (session) => {
-        const scope = new Scope(session, 'transaction')
+      const within = async (session: Session) => {
+        const scope = new Scope(session, 'transaction', reach)
         committed = scope.#committed // of the last attempt only: what was undone is not announced
         try {
           const result = await scope.enter(work)
@@ -84,10 +91,17 @@ export class Scope {
           await scope.#settled()
           scope.#ended = true
         }
-      })
+      }
+      const result = await (this.kind === 'database' ? this.session.nest(within, reach) : this.session.nest(within))
       for (const announce of committed) this.afterCommit(announce)
       return result
     })
+  }
+
+  /** On Postgres the database goes on with what was said when the transaction began; `all` has every tenant in it. */
+  #requireReach(): void {
+    if (this.kind === 'transaction' && this.reach !== 'all' && this.reach !== currentReach())
+      throw new Error('The tenant changed inside a transaction: asTenant() and acrossTenants() go around it.')
   }
 
   async #settled(): Promise<void> {

@@ -1,4 +1,5 @@
 import { Value } from '@sinclair/typebox/value'
+import { asTenant } from '../database/reach'
 import type { Clock } from '../ids'
 import { isId } from '../ids'
 import type { Reporter } from '../reporter'
@@ -108,7 +109,7 @@ async function run(
   const context = { tenant_id: job.tenant_id, id: job.id, attempt: job.attempts, signal: controller.signal }
   const work = async (): Promise<'done'> => {
     controller.signal.throwIfAborted()
-    await kind.run(job.payload, context)
+    await asTenant(job.tenant_id, () => kind.run(job.payload, context))
     return 'done'
   }
   try {

@@ -1,6 +1,7 @@
 import { and, asc, eq, inArray, lte, type SQL, sql } from 'drizzle-orm'
 import type { Database } from '../database/database'
 import { dialect } from '../database/dialect'
+import { acrossTenants } from '../database/reach'
 import { jobs, tenants } from '../database/tables'
 
 /** A hold on a job for some time: only who has it may say how the job ended. */
@@ -79,34 +80,39 @@ export function leaseTable(database: Database, kinds: readonly string[]) {
      */
     async claim(now: Date, until: Date): Promise<LeasedJob | undefined> {
       if (kinds.length === 0) return undefined
-      const [job] = await claim.execute({ now, until, lease_id: Bun.randomUUIDv7() })
+      const [job] = await ofAll(() => claim.execute({ now, until, lease_id: Bun.randomUUIDv7() }))
       return job
     },
 
     /** The job is done. False, and nothing is changed, where the lease is somebody else's by now. */
     async finish({ tenant_id, id, lease_id }: Lease, now: Date): Promise<boolean> {
-      return (await finish.execute({ tenant_id, id, lease_id, now })).length > 0
+      return (await ofAll(() => finish.execute({ tenant_id, id, lease_id, now }))).length > 0
     },
 
     /** Any other end, or that it goes on. False as with `finish`. */
     async change({ tenant_id, id, lease_id }: Lease, { state, ...change }: Change, now: Date): Promise<boolean> {
-      const changed = await database
-        .update(jobs)
-        .set({
-          ...change,
-          state,
-          ...(state === 'dead' && { due_at: null }),
-          ...(state !== 'running' && { lease_id: null }),
-          updated_at: now,
-        })
-        .where(
-          and(eq(jobs.tenant_id, tenant_id), eq(jobs.id, id), eq(jobs.lease_id, lease_id), eq(jobs.state, 'running')),
-        )
-        .returning({ id: jobs.id })
+      const changed = await ofAll(() =>
+        database
+          .update(jobs)
+          .set({
+            ...change,
+            state,
+            ...(state === 'dead' && { due_at: null }),
+            ...(state !== 'running' && { lease_id: null }),
+            updated_at: now,
+          })
+          .where(
+            and(eq(jobs.tenant_id, tenant_id), eq(jobs.id, id), eq(jobs.lease_id, lease_id), eq(jobs.state, 'running')),
+          )
+          .returning({ id: jobs.id }),
+      )
       return changed.length > 0
     },
   }
 }
+
+const ofAll = <T>(work: () => PromiseLike<T>): Promise<T> =>
+  acrossTenants('workers take the jobs of all tenants from one queue', work)
 
 export type LeaseTable = ReturnType<typeof leaseTable>
 

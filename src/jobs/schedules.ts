@@ -1,5 +1,6 @@
 import { and, asc, eq, gt, isNull, lte, ne, or, sql } from 'drizzle-orm'
 import { oncePerDatabase } from '../database/database'
+import { acrossTenants, asTenant } from '../database/reach'
 import { job_schedules, tenants } from '../database/tables'
 import { lastTime, nextTime } from './cron'
 import type { JobDeps } from './job'
@@ -45,22 +46,25 @@ export async function removeSchedule({ database }: JobDeps, tenant_id: string, n
 /** Gives each active tenant the schedules that it does not have as they are declared. */
 export async function ensureSchedules(deps: JobDeps, schedules: readonly TenantSchedule[]): Promise<void> {
   for (const { name, kind, cron } of schedules) {
-    const lacking = await deps.database
-      .select({ tenant_id: tenants.id })
-      .from(tenants)
-      .leftJoin(job_schedules, and(eq(job_schedules.tenant_id, tenants.id), eq(job_schedules.name, name)))
-      .where(
-        and(
-          eq(tenants.is_active, true),
-          or(
-            isNull(job_schedules.name),
-            ne(job_schedules.kind, kind),
-            ne(job_schedules.cron, cron),
-            gt(job_schedules.next_at, nextTime(cron, deps.clock.now())),
+    const lacking = await acrossTenants('it looks for tenants', () =>
+      deps.database
+        .select({ tenant_id: tenants.id })
+        .from(tenants)
+        .leftJoin(job_schedules, and(eq(job_schedules.tenant_id, tenants.id), eq(job_schedules.name, name)))
+        .where(
+          and(
+            eq(tenants.is_active, true),
+            or(
+              isNull(job_schedules.name),
+              ne(job_schedules.kind, kind),
+              ne(job_schedules.cron, cron),
+              gt(job_schedules.next_at, nextTime(cron, deps.clock.now())),
+            ),
           ),
         ),
-      )
-    for (const { tenant_id } of lacking) await setSchedule(deps, tenant_id, { name, kind, payload: {}, cron })
+    )
+    for (const { tenant_id } of lacking)
+      await asTenant(tenant_id, () => setSchedule(deps, tenant_id, { name, kind, payload: {}, cron }))
   }
 }
 
@@ -97,11 +101,13 @@ export async function queueDueSchedules(deps: JobDeps): Promise<void> {
   const { database, clock } = deps
   const now = clock.now()
   for (;;) {
-    const due = await queries(database).due.execute({ now })
+    const due = await acrossTenants('one look finds what is due of all tenants', () =>
+      queries(database).due.execute({ now }),
+    )
     for (const { tenant_id, name, kind, payload, cron, next_at } of due) {
       const last = lastTime(cron, now)
       const at = (last !== undefined && last > next_at ? last : next_at).toISOString()
-      await database.transaction(async () => {
+      const queue = async () => {
         const moved = await database
           .update(job_schedules)
           .set({ next_at: nextTime(cron, now), updated_at: now })
@@ -115,7 +121,8 @@ export async function queueDueSchedules(deps: JobDeps): Promise<void> {
           .returning({ name: job_schedules.name })
         if (moved.length === 0) return
         await enqueue(deps, tenant_id, { kind, payload: { ...payload, at }, uniqueKey: `${name}@${at}` })
-      })
+      }
+      await asTenant(tenant_id, () => database.transaction(queue))
     }
     if (due.length < atOnce) return
   }

@@ -1,6 +1,7 @@
 import { and, asc, gt, isNotNull, lte, min, sql } from 'drizzle-orm'
 import { countOf } from '../database/aggregates'
 import { type Database, oncePerDatabase } from '../database/database'
+import { acrossTenants } from '../database/reach'
 import { jobs } from '../database/tables'
 import type { Clock } from '../ids'
 
@@ -57,7 +58,8 @@ const queries = oncePerDatabase((database) => {
 /** One statement over all tenants, along the index of what is due. */
 export async function readBacklog({ database, clock }: { database: Database; clock: Clock }): Promise<Backlog> {
   const now = clock.now()
-  const [found] = await queries(database).backlog.execute({ now })
+  const counted = () => queries(database).backlog.execute({ now })
+  const [found] = await acrossTenants('the queue is one for all tenants', counted)
   const { due = 0, later = 0, running = 0, due_since = null } = found ?? {}
   const oldestDueSeconds = due_since === null ? 0 : Math.max(0, (now.getTime() - due_since.getTime()) / 1000)
   return { due, waiting: later - running, running, oldestDueSeconds }

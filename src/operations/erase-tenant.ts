@@ -2,8 +2,9 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { eq } from 'drizzle-orm'
 import { tenantTables } from '../database/catalogue'
-import type { Connection } from '../database/database'
+import { type Connection, connect } from '../database/database'
 import { dialect } from '../database/dialect'
+import { acrossTenants } from '../database/reach'
 import { Scope } from '../database/session'
 import { isolate, raw } from '../database/snapshot'
 import { failureCode } from '../errors'
@@ -17,15 +18,20 @@ type Erasing = {
   exportDir: string | undefined
   /** Rewrite the database, so that nothing of what was erased stays in its files. */
   vacuum: boolean
+  /** Of the tables' owner, where it is another role than the service's: only an owner vacuums. */
+  ownerUrl?: string | undefined
 }
 
 /**
  * Removes a tenant with every row and file of it, and returns in words what was there and that it is gone. All in one
  * transaction, at whose end everything is counted again: where a row is left, or another tenant has lost one, all is undone.
  */
-export async function eraseTenant(connection: Connection, { slug, exportDir, vacuum }: Erasing): Promise<string> {
+export async function eraseTenant(
+  connection: Connection,
+  { slug, exportDir, vacuum, ownerUrl }: Erasing,
+): Promise<string> {
   const { database } = connection
-  const report = await database.transaction(async () => {
+  const erased = async () => {
     await isolate('repeatable read')
     const id = await tenantBySlug(database, slug)
     await holdTenant(id)
@@ -36,8 +42,11 @@ export async function eraseTenant(connection: Connection, { slug, exportDir, vac
     // Last, so that all is undone where a file stays; and a second attempt finds none and is content.
     const files = await removeFiles(exportDir, id)
     return inWords(slug, id, before, after, files)
-  })
-  if (vacuum) await rewrite(connection, slug)
+  }
+  const report = await acrossTenants('the rows of all are counted, before and after', () =>
+    database.transaction(erased),
+  )
+  if (vacuum) await rewrite(connection, slug, ownerUrl)
   return report
 }
 
@@ -92,7 +101,7 @@ function inWords(slug: string, id: string, before: Census, after: Census, files:
   ].join('\n')
 }
 
-async function rewrite({ root }: Connection, slug: string): Promise<void> {
+async function rewrite(connection: Connection, slug: string, ownerUrl: string | undefined): Promise<void> {
   const steps =
     dialect === 'postgres'
       ? ['vacuum']
@@ -103,7 +112,10 @@ async function rewrite({ root }: Connection, slug: string): Promise<void> {
           'pragma wal_checkpoint(truncate)',
         ]
   try {
-    for (const step of steps) await root.run(raw(step))
+    await using owner = ownerUrl === undefined ? undefined : connect(ownerUrl, { maxConnections: 1 })
+    // Past the scope, which would put each of them into a transaction, where Postgres does not vacuum.
+    const { session } = (owner ?? connection).root
+    for (const step of steps) await session.run(raw(step))
   } catch (cause) {
     throw new Error(`The tenant ${slug} is erased, but the database could not be vacuumed`, { cause })
   }

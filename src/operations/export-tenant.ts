@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises'
 import { and, asc, count, eq, gt, isNotNull, type SQL, sql } from 'drizzle-orm'
 import { type TenantTable, tenantTables } from '../database/catalogue'
 import type { Connection, Database } from '../database/database'
+import { acrossTenants } from '../database/reach'
 import { readSnapshot } from '../database/snapshot'
 import { tenant_plugins, tenants } from '../database/tables'
 import { notFound } from '../errors'
@@ -23,21 +24,23 @@ export async function exportTenant(
   const { database } = connection
   let header: Header | undefined
   const bytes = await writeNewFile(file, (unfinished) =>
-    readSnapshot(connection, async () => {
-      const out = await open(unfinished, 'w')
-      try {
-        header = await headerFor(database, clock, slug, leaveSecrets)
-        await out.write(`${JSON.stringify(header)}\n`)
-        for (const table of tenantTables) {
-          for await (const rows of pages(database, table, header.tenant.id)) {
-            const kept = leaveSecrets ? rows.map((row) => withoutSecrets(table.name, row)) : rows
-            await out.write(kept.map((row) => lineOf(table.name, row)).join(''))
+    acrossTenants('whose slug it is, is found in the same snapshot', () =>
+      readSnapshot(connection, async () => {
+        const out = await open(unfinished, 'w')
+        try {
+          header = await headerFor(database, clock, slug, leaveSecrets)
+          await out.write(`${JSON.stringify(header)}\n`)
+          for (const table of tenantTables) {
+            for await (const rows of pages(database, table, header.tenant.id)) {
+              const kept = leaveSecrets ? rows.map((row) => withoutSecrets(table.name, row)) : rows
+              await out.write(kept.map((row) => lineOf(table.name, row)).join(''))
+            }
           }
+        } finally {
+          await out.close()
         }
-      } finally {
-        await out.close()
-      }
-    }),
+      }),
+    ),
   )
   const rows = Object.values(header?.counts ?? {}).reduce((sum, each) => sum + each, 0)
   return `Exported ${slug} to ${file}: ${rows} rows, ${bytes} bytes. ${header?.note ?? ''}`

@@ -4,6 +4,7 @@ import { insertAll } from '../database/bulk'
 import { type TenantTable, tenantTables } from '../database/catalogue'
 import type { Database } from '../database/database'
 import { migrations } from '../database/migrations'
+import { acrossTenants } from '../database/reach'
 import { tenants } from '../database/tables'
 import { AppError, conflict, failureCode, malformed } from '../errors'
 import { isId } from '../ids'
@@ -29,7 +30,8 @@ const rowsAtOnce = 200
 export async function importTenant(database: Database, importing: Importing): Promise<string> {
   const { file } = importing
   try {
-    return await database.transaction(() => read(database, importing))
+    const reading = () => database.transaction(() => read(database, importing))
+    return await acrossTenants('ids and slugs are free, or those of any tenant', reading)
   } catch (error) {
     if (error instanceof AppError)
       throw new AppError(error.code, `${file}: ${error.message.replace(/\.$/, '')}; nothing was imported`)

@@ -2,6 +2,7 @@ import { eq } from 'drizzle-orm'
 import { changedFields, recordAudit } from '../audit/store'
 import type { Principal } from '../auth/principal'
 import { type Database, isUniqueViolation } from '../database/database'
+import { asTenant } from '../database/reach'
 import { tenant_settings, tenants } from '../database/tables'
 import { AppError, conflict, notFound } from '../errors'
 import { type Clock, newId } from '../ids'
@@ -20,10 +21,11 @@ export async function createTenant(
   const now = clock.now()
   const id = newId(clock)
   try {
-    await database.transaction(async () => {
+    const create = async () => {
       await database.insert(tenants).values({ id, name, slug, created_at: now, updated_at: now })
       await database.insert(tenant_settings).values({ tenant_id: id, updated_at: now })
-    })
+    }
+    await asTenant(id, () => database.transaction(create))
   } catch (error) {
     if (isUniqueViolation(error)) throw conflict(`There is a tenant with the slug ${slug} already.`)
     throw error

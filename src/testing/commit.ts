@@ -35,6 +35,7 @@ export async function realCommit<T>(
   outer: Session,
   rules: CommitRules,
   work: (inner: Session) => Promise<T>,
+  reach?: string,
 ): Promise<T> {
   const settings = new LocalSettings()
   const result = await outer
@@ -42,7 +43,7 @@ export async function realCommit<T>(
       const value = await work(rules.dialect === 'postgres' ? settings.watch(session) : session)
       await checkDeferred(session, rules)
       return value
-    })
+    }, reach)
     .finally(async () => {
       if (rules.dialect === 'sqlite' && rules.deferrable) await outer.run(raw('pragma defer_foreign_keys = off'))
     })

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { Writable } from 'node:stream'
 import postgres, { type Sql } from 'postgres'
 
-/** Removes databases of runs that are over: made by the kit for a run whose connection, which has its name, is gone. */
+/** Removes databases and roles of runs that are over: made by the kit for a run whose connection, which has its name, is gone. */
 export async function removeLeftovers(admin: Sql, prefix: string): Promise<void> {
   const found = await admin<{ datname: string }[]>`
     select datname from pg_database
@@ -14,6 +14,14 @@ export async function removeLeftovers(admin: Sql, prefix: string): Promise<void>
     if (!/_test_\d{13}_\d+(_\w+)?$/.test(datname)) continue
     // Several runs may find the same one; somebody may be looking at it.
     await admin.unsafe(`drop database if exists "${datname.replaceAll('"', '""')}"`).catch(() => {})
+  }
+  const roles = await admin<{ rolname: string }[]>`
+    select rolname from pg_roles
+    where starts_with(rolname, ${prefix})
+      and not exists (select from pg_stat_activity where application_name = rolname)`
+  for (const { rolname } of roles) {
+    if (!/_test_\d{13}_\d+$/.test(rolname)) continue
+    await admin.unsafe(`drop role if exists "${rolname.replaceAll('"', '""')}"`).catch(() => {})
   }
 }
 

@@ -93,10 +93,21 @@ async function onServer(
   const prefix = `${name.slice(0, 24)}_test_`
   const main = `${prefix}${Date.now()}_${process.pid}`
   const admin = connect(main)
+  const unanswered = (cause: unknown) => refuse('does not answer', cause, at(''))
+  const role = (await bypassing(admin).catch(unanswered)) ? main : undefined // one that policies bind, and that owns the databases
   const template = `${main}_template`
   const create = (database: string, from?: string) =>
-    admin.unsafe(`create database ${quoted(database)}${from ? ` template ${quoted(from)} strategy file_copy` : ''}`)
+    admin.unsafe(
+      `create database ${quoted(database)}${role ? ` owner ${quoted(role)}` : ''}${from ? ` template ${quoted(from)} strategy file_copy` : ''}`,
+    )
   const drop = (database: string) => admin.unsafe(`drop database if exists ${quoted(database)} with (force)`)
+
+  /** A setting that the server takes with the connection. */
+  const asRole = (url: string): string => {
+    const address = new URL(url)
+    if (role !== undefined) address.searchParams.set('role', role)
+    return address.href
+  }
 
   let forks = 0
   let frozen = false
@@ -108,7 +119,8 @@ async function onServer(
     return fork
   }
 
-  await removeLeftovers(admin, prefix).catch((cause) => refuse('does not answer', cause, at('')))
+  await removeLeftovers(admin, prefix).catch(unanswered)
+  if (role !== undefined) await admin.unsafe(`create role ${quoted(role)} createdb`)
   await create(main).catch((cause) => refuse('did not make a database for the tests', cause, at('')))
   // The program that removes leftovers, for a run that cannot do it any more.
   const watcher =
@@ -120,7 +132,7 @@ async function onServer(
       : undefined
   return {
     dialect: 'postgres',
-    url: at(main),
+    url: asRole(at(main)),
     async freeze() {
       await create(template, main)
       frozen = true
@@ -135,7 +147,7 @@ async function onServer(
       }
       const fork = await next
       return {
-        url: at(fork),
+        url: asRole(at(fork)),
         remove: (options) => {
           if (!keep && !options.keep) removals.push(drop(fork).catch(() => {}))
         },
@@ -147,9 +159,18 @@ async function onServer(
       watcher?.dismiss()
       if (keep) console.error(`The run's database was kept: ${at(main)}`)
       else for (const database of [...unused, template, main]) await drop(database)
+      if (role !== undefined) await admin.unsafe(`drop role if exists ${quoted(role)}`).catch(() => {}) // it owns what was kept
       await admin.end()
     },
   }
+}
+
+/** Row level security does not hold for a superuser, so tests that were one would show nothing of it. */
+async function bypassing(admin: Sql): Promise<boolean> {
+  const [found] = await admin.unsafe(
+    'select rolsuper or rolbypassrls as bypasses from pg_roles where rolname = current_user',
+  )
+  return found?.bypasses === true
 }
 
 function refuse(what: string, cause: unknown, url: string): never {

@@ -90,13 +90,13 @@ export class Sandbox implements Session {
   }
 
   /** A transaction of the app's. Where the app believes that it commits, everything that COMMIT would do is done. */
-  nest<T>(work: (inner: Session) => Promise<T>): Promise<T> {
+  nest<T>(work: (inner: Session) => Promise<T>, reach?: string): Promise<T> {
     const mark = { of: this, open: true }
     const inside = (session: Session) => insideTransaction.run(mark, () => work(this.#within(session, 1)))
     const whole =
       this.options.level === 'fork'
-        ? () => this.inner.nest(inside)
-        : () => this.#keep(realCommit(this.inner, this.options.rules, inside))
+        ? () => this.inner.nest(inside, reach)
+        : () => this.#keep(realCommit(this.inner, this.options.rules, inside, reach))
     return this.#alone('a transaction', whole).finally(() => {
       mark.open = false
     })
@@ -223,7 +223,7 @@ export class Sandbox implements Session {
     }
     const until: Session = {
       run: (statement) => (closed() ? never : session.run(statement)),
-      nest: (work) => session.nest((inner) => gated(() => work(this.#untilClosed(inner)))),
+      nest: (work, reach) => session.nest((inner) => gated(() => work(this.#untilClosed(inner))), reach),
     }
     // For a sandbox inside this one, whose driver does not wait.
     return 'client' in session ? Object.assign(until, { client: session.client }) : until

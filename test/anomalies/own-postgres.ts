@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connect } from '../../src/database/database'
 import { account, binaries, initialised } from '../../src/testing/postgres-server'
 
 /** A PostgreSQL of a test's own, which may be stopped and killed; the run's other databases know nothing of it. */
@@ -34,8 +35,9 @@ export async function ownPostgres(): Promise<OwnPostgres> {
   const pid = () => Number(/^\d+/.exec(readFileSync(pidFile, 'utf8'))?.[0])
   const isRunning = (pid: number) => existsSync(`/proc/${pid}`) || spawnSync('kill', ['-0', String(pid)]).status === 0
 
+  const urlOf = (role: string) => `postgres://${role}@localhost:5432/${role}?socket=${run}`
   const own: OwnPostgres = {
-    url: `postgres://postgres@localhost:5432/postgres?socket=${run}`,
+    url: urlOf('service'),
     socket,
     async start() {
       // A process of nobody's, because Bun ends the children of a test that timed out; goes by itself when the run is gone.
@@ -67,5 +69,9 @@ export async function ownPostgres(): Promise<OwnPostgres> {
     },
   }
   await own.start()
+  // The service does not start as a superuser, whom row level security does not bind.
+  await using server = connect(urlOf('postgres'), { maxConnections: 1 })
+  for (const text of ['create role service login', 'create database service owner service'])
+    await server.root.session.run({ text, params: [], shape: 'arrays' })
   return own
 }

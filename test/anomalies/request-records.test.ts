@@ -1,6 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { connect } from '../../src/database/database'
 import { request_records } from '../../src/database/tables'
+import { seeingAll } from '../own-database'
 import { type Served, seed, startServer, tenantry } from '../process/program'
 import { unsteadyDatabase } from './outage'
 
@@ -74,7 +75,7 @@ async function ask({ url }: Served, token: string, times: number): Promise<void>
 
 async function written(url: string): Promise<number> {
   await using connection = connect(url)
-  return await connection.database.$count(request_records)
+  return await seeingAll(() => connection.database.$count(request_records))
 }
 
 /** What the log says of records that will never be written. */

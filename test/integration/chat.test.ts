@@ -2,6 +2,7 @@ import { test as bunTest } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import { conversations, messages, usage_records } from '../../src/database/tables'
 import { database, describe, expect, test } from '../kit'
+import { seeingAll } from '../own-database'
 import { ownService } from '../own-service'
 
 describe('POST /api/v1/chat', () => {
@@ -232,11 +233,13 @@ describe('Many chats at once', () => {
     )
 
     expect(responses.map(({ status }) => status)).toEqual(Array(10).fill(200))
-    const rows = await deps.database
-      .select({ position: messages.position })
-      .from(messages)
-      .where(eq(messages.conversation_id, conversation.id))
-      .orderBy(messages.position)
+    const rows = await seeingAll(() =>
+      deps.database
+        .select({ position: messages.position })
+        .from(messages)
+        .where(eq(messages.conversation_id, conversation.id))
+        .orderBy(messages.position),
+    )
     expect(rows.map(({ position }) => position)).toEqual(Array.from({ length: 20 }, (_, at) => at + 1))
     expect(await operator.get(`/api/v1/conversations/${conversation.id}`)).toMatchObject({
       body: { message_count: 20 },

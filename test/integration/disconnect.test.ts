@@ -5,6 +5,7 @@ import { openaiProvider } from '../../src/providers/openai'
 import { events } from '../../src/testing'
 import { chunk, FakeProvider, fails, hangs, says, streamsThenHangs, type Turn } from '../fake-provider'
 import { deps as kitDeps } from '../kit'
+import { seeingAll } from '../own-database'
 import { type OwnService, ownService } from '../own-service'
 
 const patient = { totalMs: 60_000, firstByteMs: 60_000, idleMs: 60_000, retryMs: 1, longestReply: 100_000 }
@@ -25,10 +26,13 @@ async function inFrontOf(fake: FakeProvider) {
 }
 
 const stored = ({ deps }: OwnService) =>
-  deps.database
-    .select({ role: messages.role, content: messages.content, status: messages.status })
-    .from(messages)
-    .orderBy(messages.position)
+  seeingAll(() =>
+    deps.database
+      .select({ role: messages.role, content: messages.content, status: messages.status })
+      .from(messages)
+      .orderBy(messages.position),
+  )
+const recorded = ({ deps }: OwnService) => seeingAll(() => deps.database.select().from(usage_records))
 const hello = { role: 'user', content: 'Hello', status: 'complete' } as const
 
 describe('A caller that leaves', () => {
@@ -51,7 +55,7 @@ describe('A caller that leaves', () => {
     await fake.asked[0]?.left
     await service.settle()
     expect(await stored(service)).toEqual([hello, { role: 'assistant', content: '', status: 'interrupted' }])
-    expect(await service.deps.database.select().from(usage_records)).toEqual([])
+    expect(await recorded(service)).toEqual([])
     expect({ open: fake.open, errors: service.errors }).toEqual({ open: 0, errors: [] })
   })
 
@@ -69,9 +73,7 @@ describe('A caller that leaves', () => {
     await fake.asked[0]?.left
     await service.settle()
     expect(await stored(service)).toEqual([hello, { role: 'assistant', content: 'Half of it', status: 'interrupted' }])
-    expect(await service.deps.database.select().from(usage_records)).toMatchObject([
-      { completion_tokens: 3, is_estimated: true },
-    ])
+    expect(await recorded(service)).toMatchObject([{ completion_tokens: 3, is_estimated: true }])
     expect({ open: fake.open, errors: service.errors }).toEqual({ open: 0, errors: [] })
   })
 

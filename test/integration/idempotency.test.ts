@@ -3,6 +3,7 @@ import { messages, usage_records } from '../../src/database/tables'
 import { ProviderFailure } from '../../src/providers/provider'
 import { events } from '../../src/testing'
 import { database, describe, expect, test } from '../kit'
+import { seeingAll } from '../own-database'
 import { ownService } from '../own-service'
 
 const withKey = (key: string) => ({ headers: { 'idempotency-key': key } })
@@ -261,10 +262,9 @@ describe('Many chats with the same Idempotency-Key at once', () => {
 
     expect(responses.map(({ status }) => status).sort()).toEqual([200, ...Array(19).fill(409)])
     expect(asked).toBe(1)
-    const stored = await service.deps.database
-      .select({ content: messages.content })
-      .from(messages)
-      .orderBy(messages.position)
+    const stored = await seeingAll(() =>
+      service.deps.database.select({ content: messages.content }).from(messages).orderBy(messages.position),
+    )
     expect(stored).toEqual([{ content: 'Hello' }, { content: 'Fine' }])
     expect(service.errors).toEqual([])
   })

@@ -9,7 +9,7 @@ import { openMonth } from '../../src/quotas/months'
 import { countRequest } from '../../src/quotas/requests'
 import { minuteOf, monthOf } from '../../src/quotas/windows'
 import { createTenant } from '../../src/tenants/store'
-import { ownDatabase, rowsOf } from '../own-database'
+import { overAll, ownDatabase, rowsOf, seeingAll } from '../own-database'
 import { ownService } from '../own-service'
 
 // Each has a database of its own, and fifty transactions in it.
@@ -25,7 +25,7 @@ test.each([
   ['requests_per_minute', { requests_per_minute: 1 }],
 ] as const)('%s: of fifty chats on many connections one is admitted', async (_, limits) => {
   await using service = await ownService(echoProvider, { clock: standing })
-  await service.deps.database.update(tenant_settings).set(limits)
+  await seeingAll(() => service.deps.database.update(tenant_settings).set(limits))
 
   const answers = await Promise.all(fifty.map(() => service.operator.post('/api/v1/chat', { message: 'Hello' })))
 
@@ -38,7 +38,7 @@ test.each([
   ['requests_per_minute', { requests_per_minute: 50 }],
 ] as const)('%s: fifty chats at once are all admitted where there is room', async (_, limits) => {
   await using service = await ownService(echoProvider, { clock: standing })
-  await service.deps.database.update(tenant_settings).set(limits)
+  await seeingAll(() => service.deps.database.update(tenant_settings).set(limits))
 
   const answers = await Promise.all(fifty.map(() => service.operator.post('/api/v1/chat', { message: 'Hello' })))
 
@@ -60,38 +60,46 @@ async function twoPools() {
   return { own, tenant_id, pool, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }
 
-test('fifty requests over two pools are counted one by one, and not beyond the limit', async () => {
-  await using two = await twoPools()
+test(
+  'fifty requests over two pools are counted one by one, and not beyond the limit',
+  overAll(async () => {
+    await using two = await twoPools()
 
-  const counts = await Promise.all(fifty.map((n) => countRequest(two.pool(n), two.tenant_id, 20, minuteOf(now))))
+    const counts = await Promise.all(fifty.map((n) => countRequest(two.pool(n), two.tenant_id, 20, minuteOf(now))))
 
-  const admitted = counts.filter((count) => count !== undefined)
-  expect(admitted.sort((one, other) => one - other)).toEqual(Array.from({ length: 20 }, (_, n) => n + 1))
-})
+    const admitted = counts.filter((count) => count !== undefined)
+    expect(admitted.sort((one, other) => one - other)).toEqual(Array.from({ length: 20 }, (_, n) => n + 1))
+  }),
+)
 
-test('fifty reservations over two pools hold what the quota has room for, and settle to what they came to', async () => {
-  await using two = await twoPools()
-  const { own, tenant_id } = two
-  await Promise.all([own.database, two.pool(1)].map((database) => openMonth(database, tenant_id, monthOf(now))))
-  const reservation = { tenant_id, month: '2026-03', tokens: 10, expires_at: now }
-  const ids = fifty.map(() => newId(standing))
+test(
+  'fifty reservations over two pools hold what the quota has room for, and settle to what they came to',
+  overAll(async () => {
+    await using two = await twoPools()
+    const { own, tenant_id } = two
+    await Promise.all([own.database, two.pool(1)].map((database) => openMonth(database, tenant_id, monthOf(now))))
+    const reservation = { tenant_id, month: '2026-03', tokens: 10, expires_at: now }
+    const ids = fifty.map(() => newId(standing))
 
-  const reserved = await Promise.all(ids.map((id, n) => quotaLedger(two.pool(n)).reserve({ ...reservation, id }, 195)))
-  const held = await rowsOf(own, 'select used, reserved from quota_months')
-  // Each twice and some lapsed at the same time, as where a reply ends while another process takes it for dead.
-  await Promise.all(
-    ids.flatMap((id, n) => [
-      quotaLedger(two.pool(n)).settle(tenant_id, id, 7),
-      quotaLedger(two.pool(n + 1)).lapse({ tenant_id, id, tokens: 10 }, now),
-      quotaLedger(two.pool(n + 1)).settle(tenant_id, id, 7),
-    ]),
-  )
+    const reserved = await Promise.all(
+      ids.map((id, n) => quotaLedger(two.pool(n)).reserve({ ...reservation, id }, 195)),
+    )
+    const held = await rowsOf(own, 'select used, reserved from quota_months')
+    // Each twice and some lapsed at the same time, as where a reply ends while another process takes it for dead.
+    await Promise.all(
+      ids.flatMap((id, n) => [
+        quotaLedger(two.pool(n)).settle(tenant_id, id, 7),
+        quotaLedger(two.pool(n + 1)).lapse({ tenant_id, id, tokens: 10 }, now),
+        quotaLedger(two.pool(n + 1)).settle(tenant_id, id, 7),
+      ]),
+    )
 
-  expect(reserved.filter((count) => count !== undefined)).toHaveLength(20)
-  expect(numbers(held)).toEqual([{ used: 0, reserved: 200 }])
-  expect(numbers(await rowsOf(own, 'select used, reserved from quota_months'))).toEqual([{ used: 140, reserved: 0 }])
-  expect(await rowsOf(own, 'select id from quota_reservations')).toEqual([])
-})
+    expect(reserved.filter((count) => count !== undefined)).toHaveLength(20)
+    expect(numbers(held)).toEqual([{ used: 0, reserved: 200 }])
+    expect(numbers(await rowsOf(own, 'select used, reserved from quota_months'))).toEqual([{ used: 140, reserved: 0 }])
+    expect(await rowsOf(own, 'select id from quota_reservations')).toEqual([])
+  }),
+)
 
 /** Postgres hands out large numbers as text where nobody says otherwise. */
 const numbers = (rows: Record<string, unknown>[]) =>

@@ -202,11 +202,12 @@ describe('a backup of Postgres', () => {
 
     const [args, ...env] = readFileSync(file, 'utf8').trim().split('\n')
     expect(ran).toEqual({ code: 0, out: expect.stringMatching(/^Backed up to \S+: \d+ bytes in \d+ ms\.\n$/), err: '' })
-    expect(args).toMatch(/^--format=custom --no-password --file=\/\S+\.unfinished$/)
+    expect(args).toMatch(/^--format=custom --enable-row-security --no-password --file=\/\S+\.unfinished$/)
     expect(env.filter((line) => !/^(_|PWD|OLDPWD|SHLVL|PATH)=/.test(line)).sort()).toEqual([
       'HOME=/home/x',
       'PGDATABASE=chats',
       'PGHOST=db.example',
+      'PGOPTIONS=-c tenantry.tenant_id=all',
       'PGPASSWORD=hush/hush',
       'PGPORT=5433',
       'PGSSLMODE=require',
@@ -240,7 +241,7 @@ describe('a backup of Postgres', () => {
     expect(ran).toEqual({
       code: 1,
       out: '',
-      err: 'tenantry: pg_dump is not on the PATH; install the client of PostgreSQL (of the version of the server, or newer), or run where it is: pg_dump --format=custom --file=<file> <database>\n',
+      err: 'tenantry: pg_dump is not on the PATH; install the client of PostgreSQL (of the version of the server, or newer), or run where it is: PGOPTIONS="-c tenantry.tenant_id=all" pg_dump --enable-row-security --format=custom --file=<file> <database>\n',
     })
   })
 })
@@ -255,8 +256,17 @@ describe.if(dialect === 'postgres')('pg_dump itself', () => {
 
     const ran = await tenantry(['backup', file], { DATABASE_URL: database.url, PATH: process.env.PATH ?? '' })
     const { hostname, searchParams, port, username, password, pathname } = new URL(target.url)
+    const role = searchParams.get('role')
     const restoring = Bun.spawn(
-      ['pg_restore', '--no-owner', '--exit-on-error', `--dbname=${pathname.slice(1)}`, file],
+      [
+        'pg_restore',
+        '--no-owner',
+        '--no-privileges',
+        '--exit-on-error',
+        ...(role ? [`--role=${role}`] : []),
+        `--dbname=${pathname.slice(1)}`,
+        file,
+      ],
       {
         env: {
           PATH: process.env.PATH ?? '',

@@ -1,6 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { verifyRollups } from '../../src/analytics/verify'
 import { connect } from '../../src/database/database'
+import { asTenant } from '../../src/database/reach'
 import { request_records } from '../../src/database/tables'
 import { read } from '../../src/testing'
 import { emptyDatabase, everything } from '../own-database'
@@ -120,8 +121,10 @@ async function say(
 /** What the rollups say beside what the records add up to; and how many records there are. */
 async function verified(url: string, tenant_id: string) {
   await using connection = connect(url)
-  const requests = await connection.database.$count(request_records)
-  return { requests, differences: await verifyRollups(connection.database, tenant_id) }
+  return await asTenant(tenant_id, async () => ({
+    requests: await connection.database.$count(request_records),
+    differences: await verifyRollups(connection.database, tenant_id),
+  }))
 }
 
 async function contents(url: string) {

@@ -3,6 +3,7 @@ import type { Role } from '../../src/auth/policy'
 import { signToken } from '../../src/auth/tokens'
 import { connect } from '../../src/database/database'
 import { migrate } from '../../src/database/migrate'
+import { asTenant } from '../../src/database/reach'
 import { systemClock } from '../../src/ids'
 import { createTenant } from '../../src/tenants/store'
 import { createUser } from '../../src/users/store'
@@ -108,7 +109,8 @@ export async function seed(url: string, role: Role = 'admin'): Promise<{ tenant_
   await migrate(connection.root)
   const deps = { database: connection.database, clock: systemClock }
   const tenant_id = await createTenant(deps, { name: 'Acme', slug: 'acme' })
-  await createUser(deps, tenant_id, { external_id: 'ada', email: 'ada@acme.example', role })
+  const user = { external_id: 'ada', email: 'ada@acme.example', role }
+  await asTenant(tenant_id, () => createUser(deps, tenant_id, user))
   const jwt = { secret: jwtSecret, issuer: undefined, audience: 'tenantry', jwksUrl: undefined }
   return { tenant_id, token: await signToken({ sub: 'ada', tenant_id, role }, jwt, systemClock, 3600) }
 }

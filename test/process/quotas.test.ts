@@ -2,7 +2,7 @@ import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { connect, type Database } from '../../src/database/database'
 import { quota_months, quota_reservations, tenant_settings, usage_records } from '../../src/database/tables'
 import { FakeProvider, hangs } from '../fake-provider'
-import { emptyDatabase, rowsOf } from '../own-database'
+import { emptyDatabase, rowsOf, seeingAll } from '../own-database'
 import { asksAt, type Served, seed, startServer } from './program'
 
 // Starting processes takes as long as the machine is busy.
@@ -118,5 +118,5 @@ const unsettle = (url: string) =>
 
 async function change(url: string, work: (database: Database) => PromiseLike<unknown>): Promise<void> {
   await using connection = connect(url)
-  await work(connection.database)
+  await seeingAll(() => work(connection.database))
 }

@@ -165,8 +165,12 @@ async function traces(url: string): Promise<string[]> {
   if (url === 'sqlite::memory:') return ['nothing but memory']
   if (url.startsWith('sqlite:')) return [dirname(url.slice('sqlite:'.length))].filter((folder) => existsSync(folder))
   const name = new URL(url).pathname.slice(1)
-  const client = connectPostgres(Object.assign(new URL(url), { pathname: '/postgres' }).href, { max: 1 })
-  const found = await client`select datname from pg_database where starts_with(datname, ${name})`
+  const server = Object.assign(new URL(url), { pathname: '/postgres' })
+  server.searchParams.delete('role') // which is gone with the run
+  const client = connectPostgres(server.href, { max: 1 })
+  const found = await client`
+    select datname as name from pg_database where starts_with(datname, ${name})
+    union all select rolname from pg_roles where starts_with(rolname, ${name})`
   await client.end()
-  return found.map(({ datname }) => datname)
+  return found.map((row) => row.name)
 }

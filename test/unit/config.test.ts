@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { ConfigError, readConfig, readDatabaseUrl } from '../../src/config'
+import { ConfigError, readAddresses, readConfig } from '../../src/config'
 import { mistakesIn } from './mistakes'
 
 const secret = 'kR7v2XwQ9mZp4TnB8sLd3FhJ6cYg1AeU'
@@ -14,6 +14,8 @@ describe('Configuration', () => {
       environment: 'production',
       databaseUrl: 'sqlite:./data/tenantry.db',
       migrateOnStart: true,
+      migrationDatabaseUrl: undefined,
+      rowLevelSecurity: true,
       host: '127.0.0.1',
       port: 3000,
       jwt: { secret, issuer: undefined, audience: 'tenantry', jwksUrl: undefined },
@@ -44,6 +46,8 @@ describe('Configuration', () => {
       TENANTRY_ENV: 'production',
       DATABASE_URL: 'postgres://tenantry:pw@db.internal:5432/tenantry',
       MIGRATE_ON_START: 'off',
+      MIGRATION_DATABASE_URL: 'postgres://owner:pw@db.internal:5432/tenantry',
+      ROW_LEVEL_SECURITY: 'off',
       HOST: '0.0.0.0',
       PORT: '8080',
       JWT_SECRET: secret,
@@ -73,6 +77,8 @@ describe('Configuration', () => {
       environment: 'production',
       databaseUrl: 'postgres://tenantry:pw@db.internal:5432/tenantry',
       migrateOnStart: false,
+      migrationDatabaseUrl: 'postgres://owner:pw@db.internal:5432/tenantry',
+      rowLevelSecurity: false,
       host: '0.0.0.0',
       port: 8080,
       jwt: { secret, issuer: 'https://id.example', audience: 'chat', jwksUrl: 'https://id.example/jwks.json' },
@@ -293,13 +299,13 @@ describe('PROVIDER_MODEL', () => {
 
 describe('A command that needs only the database', () => {
   test('reads its URL and asks for nothing else', () => {
-    const urls = [readDatabaseUrl({ DATABASE_URL: 'sqlite:/tmp/t.db' }), readDatabaseUrl({})]
+    const found = [readAddresses({ DATABASE_URL: 'sqlite:/tmp/t.db' }), readAddresses({})]
 
-    expect(urls).toEqual(['sqlite:/tmp/t.db', 'sqlite:./data/tenantry.db'])
+    expect(found.map(({ databaseUrl }) => databaseUrl)).toEqual(['sqlite:/tmp/t.db', 'sqlite:./data/tenantry.db'])
   })
 
   test('refuses a wrong one without showing it', () => {
-    const reading = () => readDatabaseUrl({ DATABASE_URL: 'mysql://root:hunter2@db/tenantry' })
+    const reading = () => readAddresses({ DATABASE_URL: 'mysql://root:hunter2@db/tenantry' })
 
     expect(reading).toThrow(
       new ConfigError(['DATABASE_URL must begin with sqlite: or postgres:// (for example sqlite:./data/tenantry.db)']),

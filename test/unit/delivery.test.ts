@@ -25,7 +25,7 @@ const known = new Set([...text('src/config.ts').matchAll(/\('([A-Z][A-Z_]+)'/g)]
 const offered = Object.fromEntries(
   [...text('.env.example').matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value]),
 )
-const secrets = ['JWT_SECRET', 'ENCRYPTION_KEY', 'POSTGRES_PASSWORD']
+const secrets = ['JWT_SECRET', 'ENCRYPTION_KEY', 'POSTGRES_PASSWORD', 'DATABASE_PASSWORD']
 
 /** As compose replaces variables: throws where a needed one is not set or empty. */
 const interpolated = (value: string, env: Record<string, string>) =>
@@ -40,6 +40,7 @@ const filled = {
   JWT_SECRET: 'kR7v2XwQ9mZp4TnB8sLd3FhJ6cYg1AeU',
   ENCRYPTION_KEY: 'q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=',
   POSTGRES_PASSWORD: '6f1c',
+  DATABASE_PASSWORD: '9a2e',
 }
 
 describe('compose.yaml', () => {
@@ -47,7 +48,9 @@ describe('compose.yaml', () => {
     const config = readConfig(environmentWith(filled))
 
     expect(config).toMatchObject({
-      databaseUrl: 'postgres://tenantry:6f1c@postgres:5432/tenantry',
+      databaseUrl: 'postgres://tenantry_app:9a2e@postgres:5432/tenantry',
+      migrationDatabaseUrl: 'postgres://tenantry:6f1c@postgres:5432/tenantry',
+      rowLevelSecurity: true,
       jwt: { secret: filled.JWT_SECRET },
       encryptionKey: filled.ENCRYPTION_KEY,
     })
@@ -63,7 +66,7 @@ describe('compose.yaml', () => {
   test('offers no value that is a secret, and nothing that nobody reads', () => {
     const read = new Set([...text('compose.yaml').matchAll(/\$\{(\w+)/g)].map(([, name]) => name))
 
-    expect(secrets.map((name) => offered[name])).toEqual(['', '', ''])
+    expect(secrets.map((name) => offered[name])).toEqual(['', '', '', ''])
     expect(Object.keys(offered).filter((name) => !read.has(name))).toEqual([])
   })
 

@@ -14,8 +14,8 @@ const works: [string, string, (database: Database) => Promise<unknown>][] = [
 
 describe('What is made in several tables', () => {
   test.each(works)('is there whole or not at all: %s', async (_, table, make) => {
-    await using whole = await ownDatabase()
-    await using broken = await ownDatabase()
+    await using whole = await ownDatabase({ unbound: true })
+    await using broken = await ownDatabase({ unbound: true })
     await rowsOf(broken, `drop table ${table}`)
 
     const made = await make(whole).then(

@@ -18,7 +18,7 @@ const after = buildSealer({ current: keyOf(2), previous: undefined })
 
 /** A tenant on a database with real commits, and on Postgres with many connections. */
 async function world(sealer = before) {
-  const own = await ownDatabase()
+  const own = await ownDatabase({ unbound: true })
   const reporter = { info() {}, warn() {}, unexpected() {} }
   const deps = { database: own.database, clock, sealer, plugins: testPlugins, jobBell: new JobBell(), reporter }
   const tenant_id = await createTenant(deps, { slug: 'acme', name: 'Acme' })

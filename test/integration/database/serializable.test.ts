@@ -7,7 +7,7 @@ import { ownDatabase } from '../../own-database'
 // They write to one database.
 const test = anyTest.serial
 
-const own = await ownDatabase()
+const own = await ownDatabase({ unbound: true })
 afterAll(() => own[Symbol.asyncDispose]())
 const { database } = own
 

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { eq, getTableName } from 'drizzle-orm'
+import { asTenant } from '../../../src/database/reach'
 import * as schema from '../../../src/database/tables'
 import { everything, ownDatabase } from '../../own-database'
 import { fillEveryTable, idOf, isOf, tables } from '../../rows-of-tenants'
@@ -16,7 +17,8 @@ describe('deleting a tenant', () => {
     await fillEveryTable(database)
     const before = await everything(own)
 
-    await database.delete(schema.tenants).where(eq(schema.tenants.id, idOf('a', 'tenant_id')))
+    const a = idOf('a', 'tenant_id')
+    await asTenant(a, () => database.delete(schema.tenants).where(eq(schema.tenants.id, a)))
 
     const after = await everything(own)
     const [ofA, ofB] = [isOf('a'), isOf('b')]

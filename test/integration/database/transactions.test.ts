@@ -4,12 +4,12 @@ import { isUniqueViolation } from '../../../src/database/database'
 import { Scope } from '../../../src/database/session'
 import { tenants } from '../../../src/database/tables'
 import { hold } from '../../../src/testing/place'
-import { ownDatabase, sandboxIn } from '../../own-database'
+import { ownDatabase, sandboxIn, seeingAll } from '../../own-database'
 
 // They write to one database.
 const test = anyTest.serial
 
-const own = await ownDatabase()
+const own = await ownDatabase({ unbound: true })
 afterAll(() => own[Symbol.asyncDispose]())
 const { database, root } = own
 
@@ -388,13 +388,14 @@ describe('what can never get its turn', () => {
     const { patienceMs } = Scope
     Scope.patienceMs = patience
 
-    const [error, kept] = await scope.enter(async () => {
+    const meet = async () => {
       const error = await database.transaction(async () => {
         await add('inside')
         return await rejection(scope.enter(() => add('outside')))
       })
       return [error, await slugs()] as const
-    })
+    }
+    const [error, kept] = await seeingAll(() => scope.enter(meet))
 
     Scope.patienceMs = patienceMs
     await rollback()

@@ -3,7 +3,7 @@ import { dialect } from '../../../src/database/dialect'
 import { jobs } from '../../../src/database/tables'
 import { Lifetime } from '../../../src/lifetime'
 import { createTenant } from '../../../src/tenants/store'
-import { ownDatabase, rowsOf } from '../../own-database'
+import { overAll, ownDatabase, rowsOf } from '../../own-database'
 import { all, noting, working } from './working'
 
 const test = anyTest.serial
@@ -29,20 +29,23 @@ const withoutForeignKeys =
 const lost = ['01890000-0000-7000-8000-000000000000', ...(dialect === 'sqlite' ? ['', 'all'] : [])]
 
 describe('A job that lost its tenant', () => {
-  test('is dead and never runs, for nobody and not for all', async () => {
-    const tenant_id = await createTenant({ database, clock }, { slug: 'acme', name: 'Acme' })
-    await rowsOf(own, withoutForeignKeys)
-    const rows = [...lost, tenant_id].map((tenant_id) => ({ ...row, tenant_id, id: Bun.randomUUIDv7() }))
-    await database.insert(jobs).values(rows)
-    const ran: string[] = []
-    const reporter = { info() {}, warn() {}, unexpected() {} }
-    const kind = noting((_, context) => void ran.push(context.tenant_id))
-    const { worker } = working([kind], {}, { database, clock, reporter, lifetime: new Lifetime(() => {}) })
+  test(
+    'is dead and never runs, for nobody and not for all',
+    overAll(async () => {
+      const tenant_id = await createTenant({ database, clock }, { slug: 'acme', name: 'Acme' })
+      await rowsOf(own, withoutForeignKeys)
+      const rows = [...lost, tenant_id].map((tenant_id) => ({ ...row, tenant_id, id: Bun.randomUUIDv7() }))
+      await database.insert(jobs).values(rows)
+      const ran: string[] = []
+      const reporter = { info() {}, warn() {}, unexpected() {} }
+      const kind = noting((_, context) => void ran.push(context.tenant_id))
+      const { worker } = working([kind], {}, { database, clock, reporter, lifetime: new Lifetime(() => {}) })
 
-    await worker.runDue()
+      await worker.runDue()
 
-    const dead = { state: 'dead', last_error: 'It has no tenant: a job never runs for all.' }
-    expect(ran).toEqual([tenant_id])
-    expect(await all(database)).toMatchObject([...lost.map(() => dead), { state: 'done', last_error: null }])
-  })
+      const dead = { state: 'dead', last_error: 'It has no tenant: a job never runs for all.' }
+      expect(ran).toEqual([tenant_id])
+      expect(await all(database)).toMatchObject([...lost.map(() => dead), { state: 'done', last_error: null }])
+    }),
+  )
 })

@@ -3,12 +3,13 @@ import { join } from 'node:path'
 import { eq } from 'drizzle-orm'
 import { tenantTables } from '../../../src/database/catalogue'
 import type { Connection } from '../../../src/database/database'
+import { asTenant } from '../../../src/database/reach'
 import { tenant_plugins, tenants } from '../../../src/database/tables'
 import { exportTenant } from '../../../src/operations/export-tenant'
 import { importTenant } from '../../../src/operations/import-tenant'
 import { buildSealer } from '../../../src/sealing'
 import { encryptionKey } from '../../kit'
-import { everything } from '../../own-database'
+import { everything, seeingAll } from '../../own-database'
 import { fillEveryTable, idOf, isOf } from '../../rows-of-tenants'
 
 export const clock = { now: () => new Date('2026-03-02T09:00:00.000Z') }
@@ -20,10 +21,13 @@ export async function fillTwoTenants({ database }: Connection): Promise<void> {
   await fillEveryTable(database)
   for (const tenant of ['a', 'b'] as const) {
     const tenant_id = idOf(tenant, 'tenant_id')
-    await database
-      .update(tenant_plugins)
-      .set({ sealed_secrets: sealer.seal(canary, [tenant_id, `name-of-${tenant}`]), key_id: sealer.keyId ?? null })
-      .where(eq(tenant_plugins.tenant_id, tenant_id))
+    const sealed_secrets = sealer.seal(canary, [tenant_id, `name-of-${tenant}`])
+    await asTenant(tenant_id, () =>
+      database
+        .update(tenant_plugins)
+        .set({ sealed_secrets, key_id: sealer.keyId ?? null })
+        .where(eq(tenant_plugins.tenant_id, tenant_id)),
+    )
   }
 }
 
@@ -66,7 +70,9 @@ export function archiveOf(folder: string, lines: readonly (Line | string)[]): st
 }
 
 export const slugsIn = async ({ database }: Connection) =>
-  (await database.select({ slug: tenants.slug }).from(tenants).orderBy(tenants.slug)).map(({ slug }) => slug)
+  (await seeingAll(() => database.select({ slug: tenants.slug }).from(tenants).orderBy(tenants.slug))).map(
+    ({ slug }) => slug,
+  )
 
 /** What it was refused with, or that it was not. */
 export const refusal = (work: Promise<unknown>): Promise<string> =>

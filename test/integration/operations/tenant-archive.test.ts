@@ -8,12 +8,13 @@ import { matching } from '../../../src/conversations/search'
 import { insertAll } from '../../../src/database/bulk'
 import { tenantTables } from '../../../src/database/catalogue'
 import { dialect } from '../../../src/database/dialect'
+import { asTenant } from '../../../src/database/reach'
 import { conversations, messages, tenant_plugins, tenants, users } from '../../../src/database/tables'
 import { fillDemo } from '../../../src/demo'
 import { isIdColumn } from '../../../src/operations/archive'
 import { buildSealer } from '../../../src/sealing'
 import { tenantBySlug } from '../../../src/tenants/store'
-import { ownDatabase } from '../../own-database'
+import { ownDatabase, seeingAll } from '../../own-database'
 import { idOf } from '../../rows-of-tenants'
 import {
   archiveOf,
@@ -101,21 +102,17 @@ describe('an archive', () => {
     await using large = await ownDatabase()
     await fillTwoTenants(large)
     const [tenant_id, conversation_id] = [idOf('a', 'tenant_id'), idOf('a', 'conversation_id')]
-    await large.database.transaction(() =>
-      insertAll(
-        messages,
-        Array.from({ length: 450 }, (_, n) => ({
-          tenant_id,
-          conversation_id,
-          position: n + 2,
-          id: Bun.randomUUIDv7(),
-          role: 'user' as const,
-          content: `number ${n}`,
-          status: 'complete' as const,
-          created_at: clock.now(),
-        })),
-      ),
-    )
+    const rows = Array.from({ length: 450 }, (_, n) => ({
+      tenant_id,
+      conversation_id,
+      position: n + 2,
+      id: Bun.randomUUIDv7(),
+      role: 'user' as const,
+      content: `number ${n}`,
+      status: 'complete' as const,
+      created_at: clock.now(),
+    }))
+    await asTenant(tenant_id, () => large.database.transaction(() => insertAll(messages, rows)))
     const file = join(folder, 'large.jsonl')
 
     await exportTo(large, file)
@@ -128,22 +125,24 @@ describe('an archive', () => {
 
   test('leaves analytics and search as right as they were', async () => {
     await using demo = await ownDatabase()
-    await fillDemo(demo.database, clock)
+    await seeingAll(() => fillDemo(demo.database, clock))
     const file = join(folder, 'demo.jsonl')
     await exportTo(demo, file, 'acme')
     await using target = await ownDatabase()
 
     await importFrom(target, file)
 
-    const tenant_id = await tenantBySlug(target.database, 'acme')
+    const tenant_id = await seeingAll(() => tenantBySlug(target.database, 'acme'))
     const principal = { tenant_id, user_id: '', role: 'admin' as const }
     const found = ({ database }: typeof demo) =>
-      database
-        .select({ id: conversations.id })
-        .from(conversations)
-        .where(and(eq(conversations.tenant_id, tenant_id), matching(principal, 'certificate')))
-        .orderBy(conversations.id)
-    expect(await verifyRollups(target.database, tenant_id)).toEqual([])
+      asTenant(tenant_id, () =>
+        database
+          .select({ id: conversations.id })
+          .from(conversations)
+          .where(and(eq(conversations.tenant_id, tenant_id), matching(principal, 'certificate')))
+          .orderBy(conversations.id),
+      )
+    expect(await asTenant(tenant_id, () => verifyRollups(target.database, tenant_id))).toEqual([])
     expect(await tenantRows(target)).toEqual(await tenantRows(demo, (row) => JSON.stringify(row).includes(tenant_id)))
     expect((await found(demo)).length).toBeGreaterThan(0)
     expect(await found(target)).toEqual(await found(demo))
@@ -160,15 +159,17 @@ describe('an archive', () => {
 
 describe('the secrets of plugins', () => {
   const pluginsIn = ({ database }: typeof source) =>
-    database
-      .select({
-        enabled: tenant_plugins.is_enabled,
-        sealed: tenant_plugins.sealed_secrets,
-        key_id: tenant_plugins.key_id,
-        config: tenant_plugins.config,
-      })
-      .from(tenant_plugins)
-      .where(eq(tenant_plugins.tenant_id, idOf('a', 'tenant_id')))
+    asTenant(idOf('a', 'tenant_id'), () =>
+      database
+        .select({
+          enabled: tenant_plugins.is_enabled,
+          sealed: tenant_plugins.sealed_secrets,
+          key_id: tenant_plugins.key_id,
+          config: tenant_plugins.config,
+        })
+        .from(tenant_plugins)
+        .where(eq(tenant_plugins.tenant_id, idOf('a', 'tenant_id'))),
+    )
   const bare = [{ enabled: false, sealed: null, key_id: null, config: {} }]
 
   test('open after the import with the key that sealed them', async () => {
@@ -409,7 +410,8 @@ describe('an archive that is not as it has to be', () => {
 
     await importFrom(target, archiveOf(folder, [{ ...header, schema: '0000_init' }, ...older]))
 
-    const found = await target.database.select({ active: users.is_active, name: users.display_name }).from(users)
+    const columns = { active: users.is_active, name: users.display_name }
+    const found = await seeingAll(() => target.database.select(columns).from(users))
     expect(found).toEqual([{ active: true, name: null }])
   })
 
@@ -442,7 +444,8 @@ describe('an archive that is not as it has to be', () => {
 
     await importFrom(target, archiveOf(folder, text.trimEnd().split('\n')))
 
-    const [kept] = await target.database.select({ metadata: conversations.metadata }).from(conversations)
+    const columns = { metadata: conversations.metadata }
+    const [kept] = await seeingAll(() => target.database.select(columns).from(conversations))
     expect(JSON.stringify(kept)).toBe('{"metadata":{"__proto__":{"role":"admin"}}}')
   })
 })

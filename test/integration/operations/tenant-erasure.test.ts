@@ -7,7 +7,7 @@ import { tenantTables } from '../../../src/database/catalogue'
 import { dialect } from '../../../src/database/dialect'
 import { conversations } from '../../../src/database/tables'
 import { eraseTenant } from '../../../src/operations/erase-tenant'
-import { everything, ownDatabase, rowsOf } from '../../own-database'
+import { everything, ownDatabase, rowsOf, seeingAll } from '../../own-database'
 import { idOf } from '../../rows-of-tenants'
 import { fillTwoTenants, ofA, ofB, refusal, tenantRows } from './archives'
 
@@ -111,10 +111,9 @@ describe('erasing a tenant', () => {
 
     expect(await tenantRows(own)).toEqual(others)
     const principal = { tenant_id: idOf('b', 'tenant_id'), user_id: '', role: 'admin' as const }
-    const found = await own.database
-      .select({ id: conversations.id })
-      .from(conversations)
-      .where(matching(principal, 'content'))
+    const found = await seeingAll(() =>
+      own.database.select({ id: conversations.id }).from(conversations).where(matching(principal, 'content')),
+    )
     expect(found).toEqual([{ id: idOf('b', 'conversation_id') }])
   })
 })
