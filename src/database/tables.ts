@@ -12,6 +12,7 @@ import {
   text,
   timestamp,
   unique,
+  uniqueIndex,
   uuid,
 } from './columns'
 
@@ -268,7 +269,10 @@ export const jobs = table(
   },
   (job) => [
     primaryKey({ name: 'jobs_key', columns: [job.tenant_id, job.id] }),
-    unique('jobs_unique_key').on(job.tenant_id, job.kind, job.unique_key),
+    // Most jobs have no key, and an index that holds them too is a page to write for each.
+    uniqueIndex('jobs_unique_key')
+      .on(job.tenant_id, job.kind, job.unique_key)
+      .where(sql`${job.unique_key} is not null`),
     // Of those that are not over. By no other column than this, so that Postgres knows how few are due, goes along the
     // index, and forgets on its way what is over; else it reads thousands of dead entries for each job until a vacuum.
     index('jobs_due').on(job.due_at).where(sql`${job.due_at} is not null`),

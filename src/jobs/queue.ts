@@ -6,9 +6,6 @@ import type { JobDeps, NewJob } from './job'
 
 const given = sql.placeholder
 
-/** What says that a job is there already. */
-const uniqueKey = { target: [jobs.tenant_id, jobs.kind, jobs.unique_key] }
-
 const queries = oncePerDatabase((database) => ({
   insert: database
     .insert(jobs)
@@ -23,7 +20,7 @@ const queries = oncePerDatabase((database) => ({
       created_at: given('created_at'),
       updated_at: given('updated_at'),
     })
-    .onConflictDoNothing(uniqueKey)
+    .onConflictDoNothing() // its id is new, so what is there already has its key
     .returning({ id: jobs.id })
     .prepare('job_insert'),
 }))
@@ -48,7 +45,7 @@ export async function enqueueAll(deps: JobDeps, tenant_id: string, all: readonly
   const ids: string[] = []
   for (let from = 0; from < rows.length; from += rowsAtOnce) {
     const some = rows.slice(from, from + rowsAtOnce)
-    const queued = await database.insert(jobs).values(some).onConflictDoNothing(uniqueKey).returning({ id: jobs.id })
+    const queued = await database.insert(jobs).values(some).onConflictDoNothing().returning({ id: jobs.id })
     ids.push(...queued.map(({ id }) => id))
   }
   if (ids.length > 0) announce(deps)
