@@ -11,7 +11,7 @@ setDefaultTimeout(60_000)
 /** A service that reaches its database through the network; its statements may take 1 s, and with no answer after 3 s nobody is there. */
 const served = (network: BadNetwork, more: Record<string, string> = {}) =>
   startServer({
-    DATABASE_URL: `postgres://postgres@127.0.0.1:${network.port}/postgres?statement_timeout=1000`,
+    DATABASE_URL: `postgres://service@127.0.0.1:${network.port}/service?statement_timeout=1000`,
     ...more,
   })
 
