@@ -1,7 +1,7 @@
 import type { TObject } from '@sinclair/typebox'
 import type { Deps } from '../src/deps'
 import { JobBell } from '../src/jobs/job'
-import { jobKinds } from '../src/jobs/kinds'
+import { everyTenant, jobKinds } from '../src/jobs/kinds'
 import { JobWorker } from '../src/jobs/worker'
 import { type ChatHooks, type Plugin, plugin, type Schedule, type Subscription, type Tool } from '../src/plugins/plugin'
 import { shape } from '../src/schema'
@@ -30,7 +30,7 @@ type World = Pick<Fixtures, 'users'>
  */
 export function peopleWith({ users }: World, plugins: readonly Plugin[], changes: Partial<Deps> = {}) {
   const own: Deps = { ...deps, ...changes, plugins, jobBell: new JobBell() }
-  const worker = new JobWorker(own, { kinds: jobKinds(own) })
+  const worker = new JobWorker(own, { kinds: jobKinds(own), everyTenant })
   own.jobBell.onRing(() => outside.background(() => own.lifetime.run(() => worker.runDue())))
   return {
     adminA: speaking(users.adminA, own),
@@ -38,6 +38,8 @@ export function peopleWith({ users }: World, plugins: readonly Plugin[], changes
     adminB: speaking(users.adminB, own),
     /** Runs what has become due. */
     work: () => worker.runDue(),
+    /** Gives each tenant the recurring work that all have. */
+    schedule: () => worker.ensureSchedules(),
   }
 }
 

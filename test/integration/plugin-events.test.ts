@@ -104,6 +104,38 @@ describe('An event', () => {
     expect(heard).toMatchObject([{ type: 'user.created', data: { user_id: kim.id, role: 'viewer' } }])
   })
 
+  test('tells of a day when it is over, once, with its figures', async (world) => {
+    const { heard, forget, plugin } = listener()
+    const { adminA, operatorA, work, schedule } = peopleWith(world, [plugin])
+    await schedule()
+    await switchOn(adminA, plugin)
+    world.model.says('Hello', { prompt_tokens: 3, completion_tokens: 1 })
+    await operatorA.post('/api/v1/chat', { message: 'Hello?' })
+    await operatorA.get('/api/v1/plugins/nothing')
+    await world.settle()
+    forget()
+    world.clock.advance({ days: 1 })
+
+    await work()
+    await work()
+
+    expect(heard.filter(({ type }) => type === 'daily_summary.ready')).toEqual([
+      {
+        id: expect.any(String),
+        type: 'daily_summary.ready',
+        occurred_at: '2026-03-03T09:00:00.000Z',
+        data: {
+          day: '2026-03-02',
+          total_requests: 3,
+          error_count: 1,
+          total_tokens: 4,
+          total_messages: 2,
+          unique_users: 2,
+        },
+      },
+    ])
+  })
+
   test('is not told where what caused it was undone', async (world) => {
     const { heard, forget, plugin } = listener()
     const { adminA } = peopleWith(world, [plugin])
