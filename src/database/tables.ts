@@ -276,6 +276,7 @@ export const jobs = table(
     // Of those that are not over. By no other column than this, so that Postgres knows how few are due, goes along the
     // index, and forgets on its way what is over; else it reads thousands of dead entries for each job until a vacuum.
     index('jobs_due').on(job.due_at).where(sql`${job.due_at} is not null`),
+    index('jobs_dead').on(job.tenant_id, job.id).where(sql`${job.state} = 'dead'`),
     check('jobs_state', sql`${job.state} in ('queued', 'running', 'done', 'dead')`),
     check('jobs_due_until_over', sql`(${job.state} in ('queued', 'running')) = (${job.due_at} is not null)`),
   ],

@@ -80,7 +80,7 @@ function registerGauges(registers: Registry[]) {
   })
   const jobs = new Gauge({
     name: 'tenantry_jobs',
-    help: 'Jobs of all processes that are not over, each number at most 10000: due now, waiting for later, running.',
+    help: 'Jobs of all processes, each number at most 10000: due now, waiting for later, running, dead.',
     labelNames: ['state'],
     registers,
   })
@@ -99,6 +99,7 @@ function registerGauges(registers: Registry[]) {
       jobs.set({ state: 'due' }, backlog.due)
       jobs.set({ state: 'waiting' }, backlog.waiting)
       jobs.set({ state: 'running' }, backlog.running)
+      jobs.set({ state: 'dead' }, backlog.dead)
       oldest.set(backlog.oldestDueSeconds)
     },
   }

@@ -5,13 +5,15 @@ import { acrossTenants } from '../database/reach'
 import { jobs } from '../database/tables'
 import type { Clock } from '../ids'
 
-/** The jobs of all tenants that are not over. No number is above `mostCounted`. */
+/** The jobs of all tenants that are not done. No number is above `mostCounted`. */
 export type Backlog = {
   /** May be taken now. */
   due: number
   /** Queued for later. */
   waiting: number
   running: number
+  /** Given up, until somebody retries them or they are pruned. */
+  dead: number
   /** For how long the first of those that are due has been so; 0 where none is. */
   oldestDueSeconds: number
 }
@@ -41,26 +43,34 @@ const queries = oncePerDatabase((database) => {
       .orderBy(asc(jobs.due_at))
       .limit(mostRead),
   )
+  const dead = database.$with('dead').as(
+    database
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(sql`${jobs.state} = 'dead'`) // in the text of the statement, or no plan could rely on the index of these
+      .limit(mostCounted),
+  )
   return {
     backlog: database
-      .with(due, later, next)
+      .with(due, later, next, dead)
       .select({
         due: countOf(sql`*`),
         due_since: min(due.due_at),
         later: sql<number>`(select count(*) from ${later})`.mapWith(Number),
         running: sql<number>`(select count(*) from ${next} where ${next.state} = 'running')`.mapWith(Number),
+        dead: sql<number>`(select count(*) from ${dead})`.mapWith(Number),
       })
       .from(due)
       .prepare('job_backlog'),
   }
 })
 
-/** One statement over all tenants, along the index of what is due. */
+/** One statement over all tenants, along the indexes of what is due and what is dead. */
 export async function readBacklog({ database, clock }: { database: Database; clock: Clock }): Promise<Backlog> {
   const now = clock.now()
   const counted = () => queries(database).backlog.execute({ now })
   const [found] = await acrossTenants('the queue is one for all tenants', counted)
-  const { due = 0, later = 0, running = 0, due_since = null } = found ?? {}
+  const { due = 0, later = 0, running = 0, dead = 0, due_since = null } = found ?? {}
   const oldestDueSeconds = due_since === null ? 0 : Math.max(0, (now.getTime() - due_since.getTime()) / 1000)
-  return { due, waiting: later - running, running, oldestDueSeconds }
+  return { due, waiting: later - running, running, dead, oldestDueSeconds }
 }

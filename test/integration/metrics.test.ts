@@ -163,7 +163,7 @@ describe('What /metrics says of a provider', () => {
 })
 
 describe('What /metrics says of jobs', () => {
-  test('is how many of all tenants are due, wait and run, and since when the first is due', async ({
+  test('is how many of all tenants are due, wait, run and are dead, and since when the first is due', async ({
     tenantA,
     tenantB,
     clock,
@@ -186,12 +186,14 @@ describe('What /metrics says of jobs', () => {
       'tenantry_jobs{state="due"} 1',
       'tenantry_jobs{state="waiting"} 3',
       'tenantry_jobs{state="running"} 2',
+      'tenantry_jobs{state="dead"} 1',
       'tenantry_jobs_oldest_due_seconds 0',
     ])
     expect(jobs(text)).toEqual([
       'tenantry_jobs{state="due"} 3',
       'tenantry_jobs{state="waiting"} 2',
       'tenantry_jobs{state="running"} 1',
+      'tenantry_jobs{state="dead"} 1',
       'tenantry_jobs_oldest_due_seconds 60',
     ])
   })

@@ -1,0 +1,1 @@
+CREATE INDEX "jobs_dead" ON "jobs" USING btree ("tenant_id","id") WHERE "jobs"."state" = 'dead';
