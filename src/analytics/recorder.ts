@@ -1,10 +1,10 @@
 import type { Database } from '../database/database'
 import { isOutage } from '../database/outage'
 import { asTenant } from '../database/reach'
-import { newId } from '../ids'
 import { describe, type Reporter } from '../reporter'
 import type { Observation } from './hook'
 import { type RequestRecord, storeRecords } from './rollup'
+import { WaitingRecords } from './waiting'
 
 export const recorderLimits = {
   /** How long a record waits for others, in ms: a crash loses at most these. 0 waits for `flush`. */
@@ -24,7 +24,7 @@ type Batch = { tenant_id: string; records: RequestRecord[]; wasTried: boolean; r
  * that: a database that is slow or away costs records, never requests.
  */
 export class Recorder {
-  #waiting = new Map<string, RequestRecord[]>()
+  #waiting = new Map<string, WaitingRecords>()
   #refused: Batch[] = []
   #size = 0
   #dropped = 0
@@ -50,19 +50,18 @@ export class Recorder {
   }
 
   /** Requests of nobody in particular belong to no tenant and are not kept. */
-  readonly record = ({ caller, at, method, route, status, duration_us }: Observation): void => {
-    if (!caller) return
+  readonly record = (seen: Observation): void => {
+    if (!seen.caller) return
     if (this.#size >= this.limits.most) {
       this.#drop(1, 'they came faster than they could be written')
       return
     }
-    const { tenant_id, user_id } = caller
-    const records = this.#waiting.get(tenant_id) ?? []
-    if (records.length === 0) this.#waiting.set(tenant_id, records)
-    const id = newId({ now: () => at })
-    records.push({ tenant_id, id, user_id, method, route, status, duration_us, created_at: at })
+    const { tenant_id, user_id } = seen.caller
+    const waiting = this.#waiting.get(tenant_id) ?? new WaitingRecords()
+    if (waiting.size === 0) this.#waiting.set(tenant_id, waiting)
+    waiting.add(user_id, seen)
     this.#size++
-    if (records.length >= this.limits.batch && this.limits.everyMs > 0) void this.flush()
+    if (waiting.size >= this.limits.batch && this.limits.everyMs > 0) void this.flush()
     else this.#wait()
   }
 
@@ -91,13 +90,10 @@ export class Recorder {
   #batches(): Batch[] {
     const waiting = [...this.#waiting]
     this.#waiting = new Map()
-    return waiting.flatMap(([tenant_id, records]) =>
-      Array.from({ length: Math.ceil(records.length / this.limits.batch) }, (_, n) => ({
-        tenant_id,
-        records: records.slice(n * this.limits.batch, (n + 1) * this.limits.batch),
-        wasTried: false,
-        refusals: 0,
-      })),
+    return waiting.flatMap(([tenant_id, those]) =>
+      those
+        .batches(tenant_id, this.limits.batch)
+        .map((records) => ({ tenant_id, records, wasTried: false, refusals: 0 })),
     )
   }
 
