@@ -12,11 +12,17 @@ export type Served = AsyncDisposable & { readonly origin: string; readonly pid: 
 
 export const secret = 'nV3kq8ZtW1yHc5Rm7XbJ2sLf9GdP4uAe'
 
-/** `tenantry serve` as it runs in production, on a free port. Resolves when it listens. */
+/**
+ * `tenantry serve` as it runs in production, on a free port; on Postgres as a plain role, which `databaseUrl`'s makes.
+ * Resolves when it listens.
+ */
 export function startService(databaseUrl: string, env: Record<string, string> = {}): Promise<Served> {
+  const asService = Object.assign(new URL(databaseUrl), { username: 'service', password: 'bench' })
   return start(['src/cli.ts', 'serve'], {
     ...env,
-    DATABASE_URL: databaseUrl,
+    ...(asService.protocol === 'sqlite:'
+      ? { DATABASE_URL: databaseUrl }
+      : { DATABASE_URL: asService.href, MIGRATION_DATABASE_URL: databaseUrl }),
     JWT_SECRET: secret,
     PORT: '0',
     LOG_LEVEL: 'info',
