@@ -56,10 +56,10 @@ export class Recorder {
       this.#drop(1, 'they came faster than they could be written')
       return
     }
-    const { tenant_id, user_id } = seen.caller
+    const { tenant_id } = seen.caller
     const waiting = this.#waiting.get(tenant_id) ?? new WaitingRecords()
     if (waiting.size === 0) this.#waiting.set(tenant_id, waiting)
-    waiting.add(user_id, seen)
+    waiting.add(seen.caller, seen)
     this.#size++
     if (waiting.size >= this.limits.batch && this.limits.everyMs > 0) void this.flush()
     else this.#wait()

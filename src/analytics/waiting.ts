@@ -2,48 +2,63 @@ import { newId } from '../ids'
 import type { Observation } from './hook'
 import type { RequestRecord } from './rollup'
 
-type Kind = { user_id: string; method: string; route: string }
-
-/** How many numbers a record takes: what kind it is of, its status, its duration in µs and when it began, in ms. */
-const width = 4
+type Kind = Pick<RequestRecord, 'user_id' | 'route' | 'method'>
 
 /**
- * What one tenant's requests were, until there are enough of them to write. Kept as numbers: a record that waits as an
- * object costs the garbage collector more than the recording, because it outlives the young.
+ * What one tenant's requests were, until there are enough of them to write. Kept as columns of numbers: a record that
+ * waits as an object outlives the young generation, and costs the garbage collector more than the recording.
  */
 export class WaitingRecords {
-  readonly #kinds = new Map<string, number>()
-  readonly #kindOf: Kind[] = []
-  readonly #numbers: number[] = []
+  readonly #kind: number[] = []
+  readonly #status: number[] = []
+  readonly #duration_us: number[] = []
+  /** ms since 1970. */
+  readonly #at: number[] = []
+  readonly #kinds: Kind[] = []
+  /** The place of a kind in `#kinds`, by user, route and method. A key joined of the three would cost more than all of this. */
+  readonly #places = new Map<string, Map<string, Map<string, number>>>()
 
   get size(): number {
-    return this.#numbers.length / width
+    return this.#kind.length
   }
 
-  add(user_id: string, { method, route, status, duration_us, at }: Observation): void {
-    this.#numbers.push(this.#kind({ user_id, method, route }), status, duration_us, at.getTime())
+  add({ user_id }: { user_id: string }, { route, method, status, duration_us, at }: Observation): void {
+    this.#kind.push(this.#placeOf(user_id, route, method))
+    this.#status.push(status)
+    this.#duration_us.push(duration_us)
+    this.#at.push(at.getTime())
   }
 
   /** In the order in which they were added, in groups of at most `most`. Their ids sort as they do. */
   batches(tenant_id: string, most: number): RequestRecord[][] {
-    return Array.from({ length: Math.ceil(this.size / most) }, (_, n) => {
-      const numbers = this.#numbers.slice(n * most * width, (n + 1) * most * width)
-      return Array.from({ length: numbers.length / width }, (_, at) => this.#record(tenant_id, numbers, at * width))
-    })
+    return Array.from({ length: Math.ceil(this.size / most) }, (_, batch) =>
+      Array.from({ length: Math.min(most, this.size - batch * most) }, (_, n) =>
+        this.#record(tenant_id, batch * most + n),
+      ),
+    )
   }
 
-  #record(tenant_id: string, numbers: readonly number[], first: number): RequestRecord {
-    const [kind = 0, status = 0, duration_us = 0, at = 0] = numbers.slice(first, first + width)
-    const created_at = new Date(at)
+  #record(tenant_id: string, n: number): RequestRecord {
+    const { user_id, route, method } = this.#kinds[this.#kind[n] as number] as Kind
+    const [status, duration_us] = [this.#status[n] as number, this.#duration_us[n] as number]
+    const created_at = new Date(this.#at[n] as number)
     const id = newId({ now: () => created_at })
-    return { tenant_id, id, ...(this.#kindOf[kind] as Kind), status, duration_us, created_at }
+    return { tenant_id, id, user_id, method, route, status, duration_us, created_at }
   }
 
-  #kind(kind: Kind): number {
-    const key = `${kind.user_id} ${kind.method} ${kind.route}`
-    const known = this.#kinds.get(key)
+  #placeOf(user_id: string, route: string, method: string): number {
+    const ofRoute = within(within(this.#places, user_id), route)
+    const known = ofRoute.get(method)
     if (known !== undefined) return known
-    this.#kinds.set(key, this.#kindOf.length)
-    return this.#kindOf.push(kind) - 1
+    ofRoute.set(method, this.#kinds.length)
+    return this.#kinds.push({ user_id, route, method }) - 1
   }
+}
+
+function within<Value>(maps: Map<string, Map<string, Value>>, key: string): Map<string, Value> {
+  const known = maps.get(key)
+  if (known) return known
+  const made = new Map<string, Value>()
+  maps.set(key, made)
+  return made
 }

@@ -22,14 +22,13 @@ export async function insertAll<T extends Table>(
   const scope = Scope.current()
   if (!scope) throw new Error('Many rows are inserted in a transaction, and there is none.')
   const columns = Object.entries(getTableColumns(table)).filter(([name]) => name in first)
-  const encoders = columns.map(([name, column]) => [name, encoderOf(column)] as const)
   let at = 0
   while (at < rows.length) {
     const size = sizes.find((each) => each <= rows.length - at) ?? 1
     const params: unknown[] = []
     for (let n = at; n < at + size; n++) {
       const values = rows[n] as Record<string, unknown>
-      for (const [name, encode] of encoders) params.push(encode(values[name]))
+      for (const [name, column] of columns) params.push(encoded(values[name], column))
     }
     await scope.run({ text: textFor(table, columns, size, merge), params, shape: 'arrays' })
     at += size
@@ -37,12 +36,11 @@ export async function insertAll<T extends Table>(
 }
 
 /** Text and numbers are stored as they are, on both databases. */
-const encoderOf = (column: Column) => (value: unknown) =>
-  value === null || value === undefined
-    ? null
-    : typeof value === 'object' || typeof value === 'boolean'
-      ? column.mapToDriverValue(value)
-      : value
+function encoded(value: unknown, column: Column): unknown {
+  if (typeof value === 'string' || typeof value === 'number') return value
+  if (value === null || value === undefined) return null
+  return typeof value === 'bigint' ? value : column.mapToDriverValue(value)
+}
 
 const texts = new Map<string, string>()
 
