@@ -54,7 +54,7 @@ for (const act of Object.keys(titles) as (keyof typeof titles)[]) {
 }
 report(
   'Row level security',
-  `Calls one after the other inside the process, ${name} with ${number(messages, 0)} messages of 100 tenants. Without: a superuser, each statement alone. With: a plain role, each statement with its tenant in a transaction. µs, median (min to max) of ${rounds} rounds.`,
+  `Calls one after the other inside the process, ${name} with ${number(messages, 0)} messages of 100 tenants. Without: a superuser, each statement alone. With: a plain role, and each statement with its tenant ahead of it. µs, median (min to max) of ${rounds} rounds.`,
   ['', 'without', 'with', 'ratio'],
   rows,
 )

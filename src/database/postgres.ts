@@ -72,8 +72,7 @@ export function open(url: string | Uint8Array, maxConnections: number) {
 
   const session: Session = {
     pooled: true,
-    run: (statement) =>
-      counted(() => (statement.reach ? reaching(line(), statement, statement.reach) : run(line(), statement))),
+    run: ({ reach, ...statement }) => counted(() => run(line(), reach ? { ...statement, reach } : statement)),
     nest: (work, reach) => counted(() => serializable(line, work, reach)),
   }
   return {
@@ -117,7 +116,7 @@ async function serializable<T>(
     }
     try {
       return await begin(line(), 'isolation level serializable', async (inner) => {
-        if (reach) sendReach(inner, reach)
+        if (reach) say(inner, reach)
         const result = await work(inside(inner, watch))
         if (clash) throw clash // even if `work` took it for something else
         return result
@@ -158,50 +157,38 @@ async function begin<T>(
 }
 
 const inside = (line: Line<TransactionSql>, watch: (error: { code?: string }) => never): Session => ({
-  run(statement) {
-    if (statement.reach !== undefined) sendReach(line, statement.reach)
-    return run(line, statement).catch(watch)
-  },
+  run: (statement) => run(line, statement).catch(watch),
   nest: (work, reach) =>
     line.client.savepoint((client) => {
       const inner = { ...line, client }
-      if (reach !== undefined) sendReach(inner, reach)
+      if (reach !== undefined) say(inner, reach)
       return work(inside(inner, watch))
     }) as Promise<never>,
 })
 
 /** For this transaction only, so that a connection that goes back to the pool carries no tenant. */
-const reachText = (reach: Reach) => `set local tenantry.tenant_id = '${reach}'` // an id or a word, see reach.ts
+const setReach = "select set_config('tenantry.tenant_id', $1, true)"
 
-/** Goes ahead of the next statement, and nobody waits for it. */
-function sendReach(line: Line<TransactionSql>, reach: Reach): void {
-  run(line, plain(reachText(reach))).catch(() => {}) // then the statement behind it fails too, and says so
+/**
+ * Goes ahead of a transaction's first statement, and nobody waits for it. Not as `setReach`: after a query, a transaction
+ * can no longer say how it is isolated.
+ */
+function say(line: Line<TransactionSql>, reach: Reach): void {
+  const text = `set local tenantry.tenant_id = '${reach}'` // an id or a word, see reach.ts
+  run(line, { text, params: [], shape: 'arrays' }).catch(() => {}) // then the statement behind it fails too, and says so
 }
 
 /**
- * One statement as a transaction of its own; not serializable, as no single statement is. Who reads does not wait for the
- * COMMIT. Not with `reserve()`, which could save the wait for BEGIN too: postgres.js 3.4.9 loses the connections of those
- * who wait for one that cannot be opened.
+ * A statement outside a transaction is one of its own; not serializable, as no single statement is. Its reach goes ahead
+ * of it in the same round trip and the same implicit transaction (`lead`, from patches/), within which it ends.
  */
-function reaching(line: Line, statement: Statement, reach: Reach): Promise<unknown[]> {
-  const read = Promise.withResolvers<unknown[]>()
-  const whole = begin(line, '', (inner) => {
-    sendReach(inner, reach)
-    const rows = run(inner, statement)
-    rows.then(read.resolve, () => {})
-    return rows
-  })
-  if (!/^select\b/i.test(statement.text)) return whole
-  whole.catch(read.reject)
-  return read.promise
-}
-
-const plain = (text: string): Statement => ({ text, params: [], shape: 'arrays' })
-
 async function run({ client, patience }: Line<Sql | TransactionSql>, statement: Statement): Promise<unknown[]> {
-  const { text, params, shape, takesLong = false } = statement
-  // A named prepared statement takes one round trip once the server knows it; an unnamed one always takes two.
-  const query = client.unsafe(text, params as never[], { prepare: params.length > 0 })
+  const { text, params, shape, reach, takesLong = false } = statement
+  const query = client.unsafe(text, params as never[], {
+    // A named prepared statement takes one round trip once the server knows it; an unnamed one always takes two.
+    prepare: params.length > 0,
+    ...(reach !== undefined && { simple: false, lead: { string: setReach, parameter: reach } }),
+  })
   return await answered(shape === 'arrays' ? query.values() : query, takesLong ? undefined : patience)
 }
 

@@ -2,15 +2,23 @@ import { dialect } from './dialect'
 import { advisoryLock } from './migrate'
 import type { Scope, Session } from './session'
 
-/** Thrown where row level security would hide nothing: a superuser's queries, and those of a role with BYPASSRLS, see every row. */
+/**
+ * Thrown where row level security would hide nothing (a superuser's queries, and those of a role with BYPASSRLS, see every
+ * row), or everything: the driver as it comes from the registry drops whose rows a statement is about.
+ */
 export async function requireBoundRole({ session }: Scope): Promise<void> {
   if (dialect === 'sqlite') return
   const [role] = await rows(session, bypassing)
+  const [told] = await session.run({ text: reachTold, params: [], shape: 'arrays', reach: 'all' })
+  if ((told as unknown[])[0] !== 'all')
+    throw new Error('The postgres package here lacks patches/ of Tenantry, without which a statement finds no rows')
   if (role?.bypasses !== true) return
   throw new Error(
     `Row level security does not hold for ${role.name}, the role of DATABASE_URL, which is a superuser or has BYPASSRLS. Move this URL to MIGRATION_DATABASE_URL, and name in DATABASE_URL the role that the service is to have (postgres://tenantry:<a new password>@...): it is made at start. Or set ROW_LEVEL_SECURITY=off`,
   )
 }
+
+const reachTold = "select current_setting('tenantry.tenant_id', true)"
 
 const bypassing =
   'select rolname as name, rolsuper or rolbypassrls as bypasses from pg_roles where rolname = current_user'

@@ -2,8 +2,9 @@ import { afterAll, describe as bunDescribe, test } from 'bun:test'
 import { getTableColumns, getTableName } from 'drizzle-orm'
 import { connect, type Database } from '../../../src/database/database'
 import { dialect } from '../../../src/database/dialect'
-import { acrossTenants, asNobody, asTenant } from '../../../src/database/reach'
-import { Scope } from '../../../src/database/session'
+import { acrossTenants, asNobody, asTenant, currentReach } from '../../../src/database/reach'
+import { requireBoundRole } from '../../../src/database/role'
+import { Scope, type Statement } from '../../../src/database/session'
 import { conversations } from '../../../src/database/tables'
 import { failureCode } from '../../../src/errors'
 import { describe, expect, database as kitDatabase } from '../../kit'
@@ -142,6 +143,41 @@ bunDescribe.if(dialect === 'postgres')('a connection of the pool', () => {
     )
 
     expect(found.flatMap(tenantsOf)).toEqual(names)
+  })
+
+  test('is told the tenant of each of the statements that are under way on it', async () => {
+    await using pool = connect(own.url, { maxConnections: 1 })
+    const shapes = {
+      parameters: ['select tenant_id as tenant from users where $1::int = 1', [1]],
+      'no parameters': ['select tenant_id as tenant from users', []],
+      'a change': ['update users set role = role where $1::int = 1 returning tenant_id as tenant', [1]],
+      'an error': ['select 1 / ($1::int * length(external_id)) from users', [0]],
+    } as const
+    const asked = Array.from({ length: 10 }, () => Object.entries(shapes)).flat()
+    const reaches = [a, b, 'nobody']
+    const ask = (reach: string, [text, params]: readonly [string, readonly unknown[]]) => {
+      const look = async () => await pool.root.session.run({ text, params, shape: 'objects', reach: currentReach() })
+      return reach === 'nobody' ? asNobody(look) : asTenant(reach, look)
+    }
+
+    const found = await Promise.allSettled(asked.flatMap(([, shape]) => reaches.map((reach) => ask(reach, shape))))
+
+    const told = found.map((each) => (each.status === 'fulfilled' ? tenantsOf(each.value as Row[]) : each.reason.code))
+    const expected = asked.flatMap<unknown>(([kind]) => (kind === 'an error' ? ['22012', '22012', []] : [[a], [b], []]))
+    expect(told).toEqual(expected)
+  })
+
+  test('is not that of an unpatched driver, which tells it no tenant', async () => {
+    await using pool = connect(own.url, { maxConnections: 1 })
+    const { session } = pool.root
+    const unpatched = { run: ({ text, params, shape }: Statement) => session.run({ text, params, shape }) }
+
+    const thrown = await requireBoundRole(Object.assign(Object.create(pool.root), { session: unpatched })).catch(
+      (error: Error) => error.message,
+    )
+
+    expect(thrown).toBe('The postgres package here lacks patches/ of Tenantry, without which a statement finds no rows')
+    expect(await requireBoundRole(pool.root)).toBeUndefined()
   })
 })
 
