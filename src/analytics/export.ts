@@ -15,6 +15,11 @@ type Row = Record<string, string | number | null>
 /** Rows of the raw records in one step, and days of the rollups: what is in memory at one time. */
 const rowsAtOnce = 250
 const daysAtOnce = 31
+/**
+ * Small collections keep what they find in use, the page of the moment, until the next full one, which the collector puts
+ * off until there are 90 MB of that. A full one takes about as long as a few pages.
+ */
+const pagesPerCollection = 100
 
 /**
  * A file that is made while it is read, and no faster. Every step is a query of its own, so no transaction stays open for
@@ -93,7 +98,8 @@ const queries = oncePerDatabase((database) => ({
 async function* requestPages({ database }: Deps, { tenant_id }: Principal, { start_date, end_date }: Range): Pages {
   const before = leastIdAt(beginOf(dayAfter(end_date)))
   let after: string | undefined = leastIdAt(beginOf(start_date))
-  while (after !== undefined) {
+  for (let page = 1; after !== undefined; page++) {
+    if (page % pagesPerCollection === 0) Bun.gc(true)
     const rows = await queries(database).requests.execute({ tenant_id, after, before })
     yield rows.map(({ id, created_at, duration_us, ...row }) => ({
       id,
