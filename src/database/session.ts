@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { inTime } from '../in-time'
 import { currentReach, type Reach } from './reach'
 
 export type Statement = {
@@ -120,7 +121,7 @@ export class Scope {
     // Claimed in the same synchronous step that looked, or two could come in at once.
     this.#tail = before.then(() => turn.promise)
     try {
-      if (this.#waiting++ > 0) await within(Scope.patienceMs, before)
+      if (this.#waiting++ > 0) await inTime(before, { ms: Scope.patienceMs, late: waitedTooLong })
       return await work()
     } finally {
       this.#waiting--
@@ -129,16 +130,5 @@ export class Scope {
   }
 }
 
-async function within(ms: number, turn: Promise<unknown>): Promise<void> {
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(
-    () =>
-      late.reject(new Error(`Waited ${ms} ms for a transaction: does it await something that was started outside it?`)),
-    ms,
-  )
-  try {
-    await Promise.race([turn, late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
-}
+const waitedTooLong = () =>
+  new Error(`Waited ${Scope.patienceMs} ms for a transaction: does it await something that was started outside it?`)

@@ -1,3 +1,4 @@
+import { inTime } from '../in-time'
 import { EgressError } from './egress'
 
 /** One request's end: by time, by its caller, or because it got too much. Whatever waits for it fails with that reason. */
@@ -39,15 +40,7 @@ export class Deadline {
   }
 
   /** For what cannot be stopped, and need not be waited for. */
-  async race<T>(work: Promise<T>): Promise<T> {
-    const { promise, reject } = Promise.withResolvers<never>()
-    const stop = () => reject(this.reason)
-    if (this.reason) stop()
-    this.signal.addEventListener('abort', stop)
-    try {
-      return await Promise.race([work, promise])
-    } finally {
-      this.signal.removeEventListener('abort', stop)
-    }
+  race<T>(work: Promise<T>): Promise<T> {
+    return inTime(work, { signal: this.signal })
   }
 }

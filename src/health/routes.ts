@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import type { Access, Deps } from '../deps'
+import { inTime } from '../in-time'
 import { oneOf, shape } from '../schema'
 
 const Health = shape({ status: oneOf('healthy'), version: Type.String(), uptime_seconds: Type.Number() })
@@ -42,16 +43,8 @@ export const healthRoutes = ({ ping, lifetime, version }: Deps, access: Access) 
 }
 
 /** Says nothing of why not: readiness is public. */
-async function answers(ping: () => Promise<void>): Promise<boolean> {
-  const late = Promise.withResolvers<false>()
-  const timer = setTimeout(() => late.resolve(false), patienceMs)
-  const answered = ping().then(
+const answers = (ping: () => Promise<void>): Promise<boolean> =>
+  inTime(ping(), { ms: patienceMs }).then(
     () => true,
     () => false,
   )
-  try {
-    return await Promise.race([answered, late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
-}

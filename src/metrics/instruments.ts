@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Observation } from '../analytics/hook'
+import { inTime } from '../in-time'
 import type { JobEnd } from '../jobs/attempt'
 import type { ProviderAttempt } from '../providers/ask'
 import type { Sources } from './metrics'
@@ -65,7 +66,7 @@ export function openInstruments(sources: Sources): Instruments {
     },
     jobAttempt: (kind, outcome) => ended.inc({ kind, outcome }),
     async text() {
-      gauges.set(await withinPatience(sources.backlog()))
+      gauges.set(await inTime(sources.backlog(), { ms: patienceMs }).catch(() => undefined))
       return await registry.metrics()
     },
   }
@@ -146,15 +147,5 @@ function registerSources({ dropped, databaseLoad }: Sources, registers: Registry
         this.set({ file: 'wal' }, sizes?.wal ?? 0)
       },
     })
-  }
-}
-
-async function withinPatience(backlog: Promise<Backlog>): Promise<Backlog | undefined> {
-  const late = Promise.withResolvers<undefined>()
-  const timer = setTimeout(late.resolve, patienceMs)
-  try {
-    return await Promise.race([backlog.catch(() => undefined), late.promise])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -1,6 +1,7 @@
 import { usageReader } from '../analytics/usage'
 import type { Deps } from '../deps'
 import { AppError } from '../errors'
+import { inTime } from '../in-time'
 import { describe } from '../reporter'
 import type { Enabled } from './enabled'
 import { recordFailure } from './failures'
@@ -29,10 +30,16 @@ export async function guarded<T>(
 ): Promise<{ result: T } | { failed: unknown }> {
   const stop = new AbortController()
   const leave = () => stop.abort(signal.reason)
+  const late = () => {
+    const reason = new Error(`The plugin did not answer within ${deadlineMs} ms.`)
+    stop.abort(reason)
+    return reason
+  }
   signal.addEventListener('abort', leave, { once: true })
   try {
     const answer = run(contextOf(deps, tenant_id, config, stop.signal))
-    const result = answer instanceof Promise ? await within(deadlineMs, answer, stop) : answer
+    const result =
+      answer instanceof Promise ? await inTime(answer, { ms: deadlineMs, late, signal: stop.signal }) : answer
     if (!isSense(result)) throw new Error('The plugin answered with something that its contract does not know.')
     return { result }
   } catch (error) {
@@ -62,20 +69,6 @@ export const refusedFor = (name: string, cause: unknown): AppError =>
       retryAfterSeconds: 1,
     },
   )
-
-async function within<T>(ms: number, answer: Promise<T>, stop: AbortController): Promise<T> {
-  answer.catch(() => {}) // what loses the race may fail later, when nobody listens
-  const ended = Promise.withResolvers<never>()
-  const leave = () => ended.reject(stop.signal.reason)
-  stop.signal.addEventListener('abort', leave, { once: true })
-  const timer = setTimeout(() => stop.abort(new Error(`The plugin did not answer within ${ms} ms.`)), ms)
-  try {
-    return await Promise.race([answer, ended.promise])
-  } finally {
-    clearTimeout(timer)
-    stop.signal.removeEventListener('abort', leave)
-  }
-}
 
 export function contextOf(
   deps: Deps,

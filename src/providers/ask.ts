@@ -1,4 +1,5 @@
 import { AppError } from '../errors'
+import { inTime } from '../in-time'
 import { type Chunk, type Provider, ProviderFailure, type ProviderRequest } from './provider'
 
 /** How long and how much a reply may take. All times in ms. */
@@ -60,6 +61,8 @@ export async function* ask(provider: Provider, request: ProviderRequest, asking:
   }
 }
 
+const late = () => new AppError('provider_timeout', 'The model did not reply in time; try again.')
+
 /** One attempt. Whatever ends it, the provider stops working. */
 async function* attend(
   provider: Provider,
@@ -82,7 +85,7 @@ async function* attend(
         deadline - performance.now(),
         !stream ? limits.totalMs : first ? limits.firstByteMs : limits.idleMs,
       )
-      const { value, done } = await within(patienceMs, chunks.next(), signal)
+      const { value, done } = await inTime(chunks.next(), { ms: patienceMs, late, signal })
       firstPieceMs ??= done ? undefined : performance.now() - startedAt
       if (done) throw new ProviderFailure('The reply was cut before its end.', 'failed')
       if (value.type === 'text') length += value.text.length
@@ -107,29 +110,10 @@ async function* attend(
   }
 }
 
-/** The next chunk, or the reason why it is not waited for any longer. */
-async function within<T>(ms: number, next: Promise<T>, signal: AbortSignal): Promise<T> {
-  next.catch(() => {}) // what loses the race may fail later, when nobody listens
-  signal.throwIfAborted()
-  const ended = Promise.withResolvers<never>()
-  const leave = () => ended.reject(signal.reason)
-  const timer = setTimeout(
-    () => ended.reject(new AppError('provider_timeout', 'The model did not reply in time; try again.')),
-    Math.max(0, ms),
-  )
-  signal.addEventListener('abort', leave, { once: true })
-  try {
-    return await Promise.race([next, ended.promise])
-  } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', leave)
-  }
-}
-
 const pause = (ms: number, signal: AbortSignal): Promise<void> => {
   const rested = Promise.withResolvers<void>()
   const timer = setTimeout(rested.resolve, ms)
-  return within(ms + 1000, rested.promise, signal).finally(() => clearTimeout(timer))
+  return inTime(rested.promise, { signal }).finally(() => clearTimeout(timer))
 }
 
 function unavailable(failure: ProviderFailure): AppError {
