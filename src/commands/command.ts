@@ -1,0 +1,42 @@
+import { readAddresses } from '../config'
+import type { Connection, Database } from '../database/database'
+
+type Options = Record<string, { type: 'string' | 'boolean'; help: string; required?: true; default?: string }>
+export type Given = Record<string, string | boolean | undefined>
+export type Command = {
+  about: string
+  options: Options
+  /** The name of the one word that it takes besides options, where it takes one. */
+  word?: string
+  run: (given: Given) => Promise<string | undefined>
+}
+
+/** What a person typed wrongly, or what stands in the way. Printed as one line. */
+export class UsageError extends Error {}
+
+/** What was found not to be as it has to be, a line for each. */
+export class Mismatch extends Error {
+  constructor(readonly lines: readonly string[]) {
+    super(lines.join('\n'))
+  }
+}
+
+export const withDatabase = <T>(work: (database: Database) => Promise<T>): Promise<T> =>
+  withConnection(({ database }) => work(database))
+
+export async function withConnection<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+  const addresses = readAddresses(process.env)
+  const [{ openDatabase }, { acrossTenants }] = await Promise.all([
+    import('../database/open'),
+    import('../database/reach'),
+  ])
+  const { connection } = await openDatabase(addresses)
+  await using _ = connection
+  return await acrossTenants('whoever runs commands runs the service', () => work(connection))
+}
+
+/** Throws not_found where no tenant has this slug. */
+export async function tenantId(database: Database, slug: string): Promise<string> {
+  const { tenantBySlug } = await import('../tenants/store')
+  return await tenantBySlug(database, slug)
+}
