@@ -51,7 +51,8 @@ function onSqlite({ rows, steps }: Flow) {
 }
 
 async function onPostgres({ rows, steps }: Flow) {
-  const { socket } = await embeddedPostgres()
+  const { socket, started } = embeddedPostgres()
+  await started
   const connect = (database: string) =>
     postgres({ host: socket, user: 'postgres', database, max: 1, fetch_types: false, onnotice() {} })
   const admin = connect('postgres')
