@@ -45,7 +45,8 @@ export async function realCommit<T>(
       return value
     }, reach)
     .finally(async () => {
-      if (rules.dialect === 'sqlite' && rules.deferrable) await outer.run(raw('pragma defer_foreign_keys = off'))
+      if (rules.dialect === 'sqlite' && rules.deferrable && isDeferring((await outer.run(raw(deferring)))[0]))
+        await outer.run(raw(deferNoMore))
     })
   if (rules.dialect === 'postgres') {
     if (rules.deferred.length > 0) await outer.run(raw(`set constraints ${rules.deferred.join(', ')} deferred`))
@@ -64,6 +65,16 @@ async function checkDeferred(session: Session, rules: CommitRules): Promise<void
   if (!mayBeBroken(state, rules)) return
   const broken = await session.run(raw('pragma foreign_key_check'))
   if (broken.length > 0) throw brokenForeignKey()
+}
+
+/** Until COMMIT, which there is none of here. Asked first, because SQLite plans all statements anew when it is said. */
+const deferring = 'pragma defer_foreign_keys'
+const deferNoMore = 'pragma defer_foreign_keys = off'
+const isDeferring = (row: unknown) => (row as { defer_foreign_keys?: number } | undefined)?.defer_foreign_keys === 1
+
+/** The same for a driver that does not wait. */
+export function deferNoMoreSync(client: Client, { deferrable }: CommitRules): void {
+  if (deferrable && isDeferring(client.query(deferring).get())) client.run(deferNoMore)
 }
 
 type Waiting = { checked: number; asked: number }
