@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { number, quick, report, show, spread, verdict } from './support/measure'
 import { root } from './support/processes'
+import { recordFlow } from './support/recording'
 
 const isPostgres = process.argv.includes('--postgres')
 const tests = quick ? 100 : 500
@@ -11,12 +12,14 @@ const rounds = quick ? 2 : 9
 // The kit runs inside `bun test` only; the file writes what its groups took.
 const folder = mkdtempSync(join(tmpdir(), 'tenantry-bench-'))
 const results = join(folder, 'results.json')
+const url = isPostgres ? 'postgres:embedded' : 'sqlite::memory:'
 const run = Bun.spawnSync([process.execPath, 'test', './bench/support/isolation.test.ts'], {
   cwd: root,
   env: {
     ...process.env,
-    TESTING_DATABASE_URL: isPostgres ? 'postgres:embedded' : 'sqlite::memory:',
+    TESTING_DATABASE_URL: url,
     BENCH_RESULTS: results,
+    BENCH_FLOW: recordFlow(url, folder),
     BENCH_TESTS: String(tests),
     BENCH_ROUNDS: String(rounds),
   },
@@ -24,13 +27,13 @@ const run = Bun.spawnSync([process.execPath, 'test', './bench/support/isolation.
   stderr: 'pipe',
 })
 if (!run.success) throw new Error(run.stderr.toString().slice(-3000))
-const msPerTest: Record<'plain' | 'empty' | 'create' | 'chat' | 'list' | 'flow', number[]> = JSON.parse(
-  readFileSync(results, 'utf8'),
-)
+type Group = 'plain' | 'empty' | 'fork' | 'hand' | 'create' | 'chat' | 'list' | 'flow'
+const msPerTest: Record<Group, number[]> = JSON.parse(readFileSync(results, 'utf8'))
 rmSync(folder, { recursive: true })
 
-const isolation = spread(msPerTest.empty.map((ms, round) => ms - (msPerTest.plain[round] ?? Number.NaN)))
-const limit = isPostgres ? 1 : 0.05
+const withoutRunner = (all: number[]) => spread(all.map((ms, round) => ms - (msPerTest.plain[round] ?? Number.NaN)))
+const [isolation, fork] = [withoutRunner(msPerTest.empty), withoutRunner(msPerTest.fork)]
+const limits = isPostgres ? { savepoint: 1, fork: 30 } : { savepoint: 0.05, fork: 1 }
 const row = (name: string, ms: number[], target = '') => [name, show(spread(ms), 3), target]
 report(
   `Isolation of tests, ${isPostgres ? 'embedded PostgreSQL' : 'SQLite'}`,
@@ -39,10 +42,16 @@ report(
   [
     row("an empty test of bun:test's", msPerTest.plain),
     row("an empty test of the kit's", msPerTest.empty),
-    ['opening a world and rolling it back', show(isolation, 3), verdict(isolation.median, 'at most', limit, 'ms')],
+    [
+      'opening a world and rolling it back',
+      show(isolation, 3),
+      verdict(isolation.median, 'at most', limits.savepoint, 'ms'),
+    ],
+    ['opening a forked world and removing it', show(fork, 3), verdict(fork.median, 'at most', limits.fork, 'ms')],
     row('creates a conversation', msPerTest.create),
     row('chats', msPerTest.chat),
     row('lists', msPerTest.list),
+    row('the floor: the statements of all three by hand, no framework, no kit', msPerTest.hand),
     row(
       'creates, chats and lists',
       msPerTest.flow,

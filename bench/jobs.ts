@@ -47,7 +47,8 @@ process.exit(0) // the embedded server ends with this process
 async function embedded(): Promise<string> {
   const { embeddedPostgres } = await import('../src/testing/postgres-server')
   const { default: postgres } = await import('postgres')
-  const server = await embeddedPostgres()
+  const server = embeddedPostgres()
+  await server.started
   const admin = postgres({ host: server.socket, user: 'postgres', database: 'postgres', max: 1, onnotice() {} })
   await admin.unsafe('create database jobs')
   await admin.end()

@@ -12,7 +12,8 @@ export async function databases(
   }
   const { embeddedPostgres } = await import('../../src/testing/postgres-server')
   const { default: postgres } = await import('postgres')
-  const server = await embeddedPostgres()
+  const server = embeddedPostgres()
+  await server.started
   const admin = postgres({ host: server.socket, user: 'postgres', database: 'postgres', max: 1, onnotice() {} })
   for (const each of names) await admin.unsafe(`create database ${each}`)
   await admin.end()

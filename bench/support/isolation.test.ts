@@ -1,14 +1,19 @@
 import { afterAll, beforeAll, test as plain } from 'bun:test'
 import { describe, expect, test } from '../../test/kit'
+import { runDatabase } from '../../test/setup'
+import { byHand, readFlow } from './by-hand'
 
 /** Started by bench/isolation.ts. Groups take turns, and each notes what it took. */
 const tests = Number(process.env.BENCH_TESTS)
 const rounds = Number(process.env.BENCH_ROUNDS)
 const msPerTest: Record<string, number[]> = {}
+const handWritten = await byHand(readFlow())
 
 const groups: Record<string, (name: string) => void> = {
   plain: (name) => plain(name, () => {}),
   empty: (name) => test(name, () => {}),
+  fork: (name) => test(name, { isolation: 'fork' }, () => {}),
+  hand: (name) => plain(name, async () => void (await handWritten())),
   create: (name) =>
     test(name, async ({ adminA }) => {
       const created = await adminA.post('/api/v1/conversations', { title: 'Q3 planning' })
@@ -36,6 +41,9 @@ groups.flow = (name) =>
     expect([created.status, reply.status, list.status]).toEqual([201, 200, 200])
   })
 
+/** Copies of a database on a server take a hundred times as long as anything else here. */
+const testsIn = (group: string) => (group === 'fork' && runDatabase.dialect === 'postgres' ? tests / 10 : tests)
+
 // The first round warms up.
 for (let round = 0; round <= rounds; round++) {
   for (const [group, define] of Object.entries(groups)) {
@@ -45,10 +53,10 @@ for (let round = 0; round <= rounds; round++) {
         startedAt = performance.now()
       })
       afterAll(() => {
-        const ms = (performance.now() - startedAt) / tests
+        const ms = (performance.now() - startedAt) / testsIn(group)
         if (round > 0) msPerTest[group] = [...(msPerTest[group] ?? []), ms]
       })
-      for (let n = 0; n < tests; n++) define(`test ${n}`)
+      for (let n = 0; n < testsIn(group); n++) define(`test ${n}`)
     })
   }
 }

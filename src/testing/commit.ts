@@ -45,7 +45,8 @@ export async function realCommit<T>(
       return value
     }, reach)
     .finally(async () => {
-      if (rules.dialect === 'sqlite' && rules.deferrable) await outer.run(raw('pragma defer_foreign_keys = off'))
+      if (rules.dialect === 'sqlite' && rules.deferrable && isOn((await outer.run(raw(deferring)))[0]))
+        await outer.run(raw(deferNoMore))
     })
   if (rules.dialect === 'postgres') {
     if (rules.deferred.length > 0) await outer.run(raw(`set constraints ${rules.deferred.join(', ')} deferred`))
@@ -60,24 +61,30 @@ async function checkDeferred(session: Session, rules: CommitRules): Promise<void
     await session.run(raw('set constraints all immediate'))
     return
   }
-  const [state] = (await session.run(raw(waiting))) as Waiting[]
-  if (!mayBeBroken(state, rules)) return
+  if (!mayBeBroken(rules, (await session.run(raw(deferring)))[0])) return
+  const [keys] = await session.run(raw('pragma foreign_keys'))
+  if (!isOn(keys)) return
   const broken = await session.run(raw('pragma foreign_key_check'))
   if (broken.length > 0) throw brokenForeignKey()
 }
 
-type Waiting = { checked: number; asked: number }
-const waiting =
-  'select foreign_keys as checked, defer_foreign_keys as asked from pragma_foreign_keys, pragma_defer_foreign_keys'
-const mayBeBroken = (state: Waiting | undefined, { deferred }: CommitRules) =>
-  state?.checked === 1 && (deferred.length > 0 || state.asked === 1)
-
 /** The same for a driver that does not wait. */
 export function checkDeferredSync(client: Client, rules: CommitRules): void {
-  if (!rules.deferrable) return
-  if (!mayBeBroken(client.query<Waiting, []>(waiting).get() ?? undefined, rules)) return
+  if (!rules.deferrable || !mayBeBroken(rules, client.query(deferring).get())) return
+  if (!isOn(client.query('pragma foreign_keys').get())) return
   if (client.query('pragma foreign_key_check').all().length > 0) throw brokenForeignKey()
 }
+
+/** Until COMMIT, which there is none of here. Asked first, because SQLite plans all statements anew when it is said. */
+export function deferNoMoreSync(client: Client, { deferrable }: CommitRules): void {
+  if (deferrable && isOn(client.query(deferring).get())) client.run(deferNoMore)
+}
+
+const deferring = 'pragma defer_foreign_keys'
+const deferNoMore = 'pragma defer_foreign_keys = off'
+/** What a pragma answers has its own name. */
+const isOn = (row: unknown): boolean => typeof row === 'object' && row !== null && Number(Object.values(row)[0]) === 1
+const mayBeBroken = ({ deferred }: CommitRules, asked: unknown) => deferred.length > 0 || isOn(asked)
 
 /** As SQLite itself says it at COMMIT. */
 const brokenForeignKey = () =>

@@ -155,7 +155,7 @@ export function declarations<All extends object>({
         )
         const run = (...row: unknown[]) =>
           runTest({
-            identity: identity(`${name} ${inShort(row)}`, where),
+            identity: identityOf(row, where),
             group,
             isolation,
             timeout,
@@ -254,14 +254,25 @@ function modified(
 }
 
 /** Where a test was written is read from a stack only when somebody asks: that costs more than many a test. */
-function identity(name: string, at: { readonly place: string } | Error = new Error()): TestIdentity {
+function identity(name: string): TestIdentity {
+  const at = new Error()
   return {
     name,
     get place() {
-      return at instanceof Error ? placeIn(at.stack ?? '') : at.place
+      return placeIn(at.stack ?? '')
     },
   }
 }
+
+/** The same for one row of `each`; its values are written out only when somebody asks, too. */
+const identityOf = (row: unknown[], test: TestIdentity): TestIdentity => ({
+  get name() {
+    return `${test.name} ${inShort(row)}`
+  },
+  get place() {
+    return test.place
+  },
+})
 
 /** The first line of the stack outside the kit. */
 function placeIn(stack: string): string {

@@ -1,8 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { readFileSync } from 'node:fs'
-import postgres, { type Sql } from 'postgres'
+import type { Sql } from 'postgres'
 import type { Session } from '../database/session'
 import type { Door } from './door'
+import { postgres } from './postgres-client'
 import { type ClientOptions, connectPostgres, type PostgresSession, postgresSession } from './postgres-session'
 import { Sandbox } from './sandbox'
 

@@ -57,15 +57,15 @@ export class SyncSession implements Session {
 
   async nest<T>(work: (inner: Session) => Promise<T>): Promise<T> {
     const name = `kit${this.depth}`
-    this.client.run(this.depth === 0 ? 'begin immediate' : `savepoint ${name}`)
+    this.client.query(this.depth === 0 ? 'begin immediate' : `savepoint ${name}`).run()
     try {
       const result = await work(new SyncSession(this.client, this.depth + 1))
-      this.client.run(this.depth === 0 ? 'commit' : `release ${name}`)
+      this.client.query(this.depth === 0 ? 'commit' : `release ${name}`).run()
       return result
     } catch (error) {
       if (this.client.inTransaction) {
         for (const step of this.depth === 0 ? ['rollback'] : [`rollback to ${name}`, `release ${name}`])
-          this.client.run(step)
+          this.client.query(step).run()
       }
       throw error
     }

@@ -9,6 +9,7 @@ export { drizzleSqlite } from './drizzle-sqlite'
 export { expect } from './expect'
 export { type Attempt, type IsolationSweep, isolationSweep, type Names } from './isolation-sweep'
 export {
+  closeRun,
   createKit,
   type FixturesOf,
   type Kit,

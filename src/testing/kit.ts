@@ -40,7 +40,7 @@ export type KitOptions<Seeded extends object, Fixtures extends Record<string, un
   run: RunDatabase
   door: Door
   app: { handle(request: Request): Response | Promise<Response> }
-  /** Makes the tables in an empty database. */
+  /** Makes the tables in an empty database; with `madeFrom` (see `openRunDatabase`) only when none like it was kept. */
   prepare(session: Session): Promise<void>
   /** Makes the rows that every test finds, once; what it returns is among the fixtures. */
   seed?(): Promise<Seeded>
@@ -65,12 +65,29 @@ export type KitOptions<Seeded extends object, Fixtures extends Record<string, un
 export type Kit<All> = {
   test: TestFunction<All>
   describe: DescribeFunction<All>
-  /** Closes and removes the run's databases: once, when all tests are over. Throws when something came after its test. */
+  /** The same as `closeRun`, for who has the kit at hand. */
   close(): Promise<void>
 }
 
 /** What the tests of a kit may name: `type Fixtures = FixturesOf<typeof kit>`, for helpers that take some of it. */
 export type FixturesOf<K> = K extends Kit<infer All> ? All : never
+
+/** How the kit of a run is closed. */
+const closers = new WeakMap<RunDatabase, () => Promise<void>>()
+
+/**
+ * Ends a run, once, when all tests are over: closes the kit, if a test file has made it, and removes the databases. Throws
+ * when something came after its test.
+ */
+export const closeRun = async (run: RunDatabase): Promise<void> => await (closers.get(run) ?? (() => disposed(run)))()
+
+/**
+ * With --rerun-each, bun says that all is over after the first of the last file's runs. Whoever watches over the run removes
+ * its database when the process ends.
+ */
+const disposed = async (run: RunDatabase): Promise<void> => {
+  if (!isRerun()) await run[Symbol.asyncDispose]()
+}
 
 /** How long rows for many tests may take to be made. */
 const seedWithinMs = 20_000
@@ -179,12 +196,15 @@ export async function createKit<
         await Promise.resolve(options.prepare(session)).catch((thrown) => {
           throw new Error(`prepare(), which makes the tables, failed: ${thrown?.message ?? thrown}`, { cause: thrown })
         })
+      },
+      async (session) => {
         const { lints } = options
         if (lints) lint = linter(lints, lints.tables ?? (await tablesWith(session, run.dialect, lints.tenantColumn)))
+        return (await options.seed?.()) ?? {}
       },
-      async () => (await options.seed?.()) ?? {},
     ),
   ).catch(async (error) => {
+    closers.set(run, async () => {})
     await run[Symbol.asyncDispose]()
     throw error
   })
@@ -289,24 +309,18 @@ export async function createKit<
     backstopMs: (timeout = timeoutMs) => (timeout === 0 ? 0 : timeout + settleWithinMs * 2 + seedWithinMs * 2),
   })
 
-  return {
-    test,
-    describe,
-    async close() {
-      // With --rerun-each, bun says that all is over after the first of the last file's runs. Whoever watches over the run
-      // removes its database when the process ends.
-      if (!isRerun()) {
-        await root.close()
-        await run[Symbol.asyncDispose]()
-      }
-      const late = lateErrors.splice(0).map(({ message }) => `  ${message}`)
-      if (late.length > 0) {
-        throw new Error(
-          `After tests that passed, something that they started came too late, ${late.length === 1 ? 'once' : `${late.length} times`}:\n${late.join('\n')}`,
-        )
-      }
-    },
+  const close = async (): Promise<void> => {
+    if (!isRerun()) await root.close()
+    await disposed(run)
+    const late = lateErrors.splice(0).map(({ message }) => `  ${message}`)
+    if (late.length > 0) {
+      throw new Error(
+        `After tests that passed, something that they started came too late, ${late.length === 1 ? 'once' : `${late.length} times`}:\n${late.join('\n')}`,
+      )
+    }
   }
+  closers.set(run, close)
+  return { test, describe, close }
 }
 
 class TimeOut extends Error {

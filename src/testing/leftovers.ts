@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { Writable } from 'node:stream'
-import postgres, { type Sql } from 'postgres'
+import type { Sql } from 'postgres'
+import { postgres } from './postgres-client'
 
 /** Removes databases and roles of runs that are over: made by the kit for a run whose connection, which has its name, is gone. */
 export async function removeLeftovers(admin: Sql, prefix: string): Promise<void> {

@@ -39,17 +39,31 @@ export class Place {
     private readonly remove: () => void,
   ) {}
 
-  /** The run's own database: `prepare` migrates it, `seed` fills it. */
+  /** The run's own database: `prepare` makes its tables, `seed` fills it. */
   static async root(
     run: RunDatabase,
     door: Door,
     prepare: (session: Session) => Promise<void>,
-    seed: Seed,
+    seed: (session: Session) => Promise<object>,
   ): Promise<Place> {
+    const within = <T>({ session }: Opened, work: (session: Session) => Promise<T>) =>
+      door.enter(session, () => work(session))
+    if (run.dialect === 'sqlite') {
+      const opened = await door.open(run.url)
+      await within(opened, prepare)
+      const seeded = frozen(await within(opened, seed))
+      return new Place(run, door, opened, [], seeded, seeded, () => {})
+    }
+    await run.create(async (url) => {
+      const opened = await door.open(url)
+      try {
+        await within(opened, prepare)
+      } finally {
+        await opened.close()
+      }
+    })
     const opened = await door.open(run.url)
-    await door.enter(opened.session, () => prepare(opened.session))
-    const seeded = frozen((await door.enter(opened.session, () => seed({}))) ?? {})
-    if (run.dialect === 'sqlite') return new Place(run, door, opened, [], seeded, seeded, () => {})
+    const seeded = frozen(await within(opened, seed))
     // A template may have no connections while it is copied.
     await opened.close()
     await run.freeze()

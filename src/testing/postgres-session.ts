@@ -1,5 +1,6 @@
-import postgres, { type Options, type PostgresType, type Sql, type TransactionSql } from 'postgres'
+import type { Options, PostgresType, Sql, TransactionSql } from 'postgres'
 import type { Session, Statement } from '../database/session'
+import { postgres } from './postgres-client'
 
 /** What an app gives postgres.js beside the address. */
 export type ClientOptions = Omit<

@@ -1,7 +1,7 @@
 import { Database as Client } from 'bun:sqlite'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Session, Statement } from '../database/session'
-import { type CommitRules, checkDeferredSync, needsCommit, realCommit } from './commit'
+import { type CommitRules, checkDeferredSync, deferNoMoreSync, needsCommit, realCommit } from './commit'
 import { requireForkable } from './guards'
 import type { Ledger } from './ledger'
 
@@ -155,7 +155,7 @@ export class Sandbox implements Session {
     try {
       return client.transaction(whole)[behaviour]()
     } finally {
-      if (rules.deferrable) client.run('pragma defer_foreign_keys = off')
+      deferNoMoreSync(client, rules)
     }
   }
 

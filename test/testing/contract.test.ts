@@ -51,7 +51,7 @@ for (const { name: backend, dialect, url } of backends) {
     const subject = make()
     if (!subject.dialects.includes(dialect)) continue
     const { perform } = subject
-    const run = await openRunDatabase({ ...process.env, TESTING_DATABASE_URL: url })
+    const run = await openRunDatabase({ env: { ...process.env, TESTING_DATABASE_URL: url } })
     const kit = await createKit({
       run,
       door: subject.door,
@@ -136,7 +136,8 @@ for (const { name: backend, dialect, url } of backends) {
     bunTest(
       `${backend}, ${subject.name}: nothing is left when the run is over`,
       async () => {
-        const ended = await openRunDatabase({ ...process.env, TESTING_DATABASE_URL: url })
+        const ended = await openRunDatabase({ env: { ...process.env, TESTING_DATABASE_URL: url } })
+        await ended.create(async () => {})
         const opened = await subject.door.open(ended.url)
         await prepare(opened.session, dialect)
         await opened.close()

@@ -5,7 +5,7 @@ import { add, app, createTables, door, settle } from './fixtures/app'
 /** What was made for a test although nobody may have asked for it. */
 export const made: string[] = []
 
-const run = await openRunDatabase({ TESTING_DATABASE_URL: process.env.TESTING_DATABASE_URL })
+const run = await openRunDatabase({ env: { TESTING_DATABASE_URL: process.env.TESTING_DATABASE_URL } })
 
 /** The kit with the small app of the fixtures, on a database of its own beside the run's. */
 export const ownKit = await createKit({

@@ -3,7 +3,7 @@ import { Elysia } from 'elysia'
 import { createKit, events, expect, openRunDatabase } from '../../src/testing'
 import { add, createTables, door, query } from './fixtures/app'
 
-const run = await openRunDatabase({ TESTING_DATABASE_URL: process.env.TESTING_DATABASE_URL })
+const run = await openRunDatabase({ env: { TESTING_DATABASE_URL: process.env.TESTING_DATABASE_URL } })
 
 const app = new Elysia()
   .get('/notes', () => query('select text from notes order by id'))

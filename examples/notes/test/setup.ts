@@ -1,9 +1,7 @@
 import { afterAll } from 'bun:test'
-import { openRunDatabase } from 'tenantry/testing'
+import { join } from 'node:path'
+import { closeRun, openRunDatabase } from 'tenantry/testing'
 
-export const run = await openRunDatabase()
+export const run = await openRunDatabase({ madeFrom: [join(import.meta.dir, '../drizzle')] })
 
-afterAll(async () => {
-  const { kit } = await import('./kit')
-  await kit.close()
-})
+afterAll(() => closeRun(run))

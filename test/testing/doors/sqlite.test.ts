@@ -38,7 +38,7 @@ const byName = db
   .prepare()
 
 const kit = await createKit({
-  run: await openRunDatabase({ TESTING_DATABASE_URL: 'sqlite::memory:' }),
+  run: await openRunDatabase({ env: { TESTING_DATABASE_URL: 'sqlite::memory:' } }),
   door,
   app: new Elysia(),
   prepare: async () => migrate(db, { migrationsFolder: join(import.meta.dir, 'sqlite') }),

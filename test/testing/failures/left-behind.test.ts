@@ -1,5 +1,5 @@
-import { afterAll, test as anyTest, beforeAll, describe, expect } from 'bun:test'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { afterAll, afterEach, test as anyTest, beforeAll, describe, expect } from 'bun:test'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
@@ -12,7 +12,8 @@ const test = anyTest.serial
 const shared = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
 /** A server of somebody else's, as far as the runs under test know. */
-const server = await embeddedPostgres()
+const server = embeddedPostgres()
+await server.started
 const admin = postgres({ host: server.socket, user: 'postgres', database: 'postgres', max: 1, onnotice() {} })
 const url = server.url('notes')
 
@@ -33,7 +34,7 @@ const databases = async () =>
 
 /** What a run with this folder for temporary files leaves in it, and servers that are there because of it. */
 function leftBy(pid: number, folder: string): string[] {
-  const mine = readdirSync(folder).filter((name) => !/^(child-|testing-postgres-cluster-|bun-)/.test(name))
+  const mine = readdirSync(folder).filter((name) => !/^(child-|testing-postgres-(cluster|kept)-|bun-)/.test(name))
   return [...mine, ...readdirSync(shared).filter((name) => name.startsWith(`testing-postgres-${pid}-`))]
 }
 
@@ -47,11 +48,15 @@ async function eventually<T>(look: () => T | Promise<T>, done: (seen: T) => bool
 }
 const none = (list: unknown[]) => list.length === 0
 
-/** A run that waits in its second test until it gets this signal. */
-async function killed(signal: 'SIGINT' | 'SIGKILL', database: string, folder: string): Promise<number> {
-  const child = Bun.spawn([process.execPath, 'test', './quiet.ts'], {
+/** A run that says when it waits, and then gets this signal. */
+async function killed(
+  signal: 'SIGINT' | 'SIGKILL',
+  database: string,
+  { file = 'quiet.ts', env = {} }: { file?: string; env?: Record<string, string> } = {},
+): Promise<number> {
+  const child = Bun.spawn([process.execPath, 'test', `./${file}`], {
     cwd: fixtures,
-    env: childEnv({ TESTING_DATABASE_URL: database, TMPDIR: folder, WAIT: '1' }),
+    env: childEnv({ TESTING_DATABASE_URL: database, TMPDIR: folder, WAIT: '1', ...env }),
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   let said = ''
@@ -94,7 +99,7 @@ describe('nothing is left', () => {
     test.each(['SIGINT', 'SIGKILL'] as const)(
       'that was ended by %s',
       async (signal) => {
-        const pid = await killed(signal, database, folder)
+        const pid = await killed(signal, database)
 
         expect(await eventually(() => leftBy(pid, folder), none)).toEqual([])
         expect(await eventually(databases, ({ length }) => length === 2)).toEqual(['notes', 'notes_test_of_mine'])
@@ -102,6 +107,129 @@ describe('nothing is left', () => {
       20_000,
     )
   })
+})
+
+describe.if(backend === 'postgres:embedded')('tables that are kept between runs', () => {
+  const env = { MADE_FROM: 'app.ts', TMPDIR: folder }
+  const isKept = (name: string) => /^notes_test_[0-9a-f]{12}$/.test(name)
+  const templates = async () => (await databases()).filter(isKept)
+  const roles = async () =>
+    (await admin.unsafe("select rolname from pg_roles where rolname like 'notes%'")).map(({ rolname }) => rolname)
+  const remove = async () => {
+    for (const name of await templates()) await admin.unsafe(`drop database "${name}"`)
+    for (const name of await roles()) await admin.unsafe(`drop role "${name}"`)
+  }
+  afterEach(remove)
+
+  test('are made by the first run, and all that it leaves', async () => {
+    const { exitCode } = await bunTest('quiet.ts', { database: url, env })
+
+    const [name] = await templates()
+    expect(exitCode).toBe(0)
+    expect(await eventually(databases, ({ length }) => length === 3)).toEqual(
+      ['notes', String(name), 'notes_test_of_mine'].sort(),
+    )
+    expect(await roles()).toEqual([name])
+  }, 20_000)
+
+  test('are those of the next run, which makes none', async () => {
+    const withoutThem = await bunTest('prepare.ts', { database: url, env })
+    await bunTest('quiet.ts', { database: url, env })
+    const withThem = await bunTest('prepare.ts', { database: url, env })
+    const again = await bunTest('quiet.ts', { database: url, env })
+
+    expect([withoutThem, withThem, again].map(({ exitCode }) => exitCode)).toEqual([1, 0, 0])
+  }, 20_000)
+
+  test('are made once by runs that come together', async () => {
+    const runs = await Promise.all([1, 2, 3].map(() => bunTest('quiet.ts', { database: url, env })))
+
+    expect(runs.map(({ exitCode }) => exitCode)).toEqual([0, 0, 0])
+    expect(await templates()).toHaveLength(1)
+  }, 30_000)
+
+  test.each(['SIGINT', 'SIGKILL'] as const)(
+    'are all that a run leaves that was ended by %s',
+    async (signal) => {
+      await killed(signal, url, { env })
+
+      expect(await eventually(databases, ({ length }) => length === 3)).toHaveLength(3)
+      expect(await templates()).toHaveLength(1)
+    },
+    20_000,
+  )
+
+  test('are not those of a run that was killed while it made them', async () => {
+    await killed('SIGKILL', url, { file: 'stuck.ts', env })
+    const left = await eventually(databases, ({ length }) => length === 2)
+
+    const { exitCode } = await bunTest('quiet.ts', { database: url, env })
+
+    expect(left).toEqual(['notes', 'notes_test_of_mine'])
+    expect({ exitCode, templates: await templates() }).toEqual({
+      exitCode: 0,
+      templates: [expect.stringContaining('notes_test_')],
+    })
+  }, 20_000)
+
+  test('make way for other tables', async () => {
+    await bunTest('quiet.ts', { database: url, env })
+    const before = await templates()
+
+    await bunTest('quiet.ts', { database: url, env: { ...env, MADE_FROM: 'kit.ts' } })
+
+    const after = await eventually(templates, ({ length }) => length === 1)
+    expect(after).toHaveLength(1)
+    expect(after).not.toEqual(before)
+    expect(await roles()).toEqual(after)
+  }, 20_000)
+
+  test('stay while another run lives, which may be about to copy them', async () => {
+    const child = Bun.spawn([process.execPath, 'test', './quiet.ts'], {
+      cwd: fixtures,
+      env: childEnv({ ...env, TESTING_DATABASE_URL: url, WAIT: '1' }),
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    for await (const bytes of child.stdout) if (new TextDecoder().decode(bytes).includes('waiting')) break
+
+    await bunTest('quiet.ts', { database: url, env: { ...env, MADE_FROM: 'kit.ts' } })
+
+    const both = await templates()
+    child.kill('SIGKILL')
+    await child.exited
+    expect(both).toHaveLength(2)
+    expect(await eventually(databases, ({ length }) => length === 4)).toHaveLength(4)
+  }, 20_000)
+
+  test('are never taken from a database of the same name that somebody else made', async () => {
+    await bunTest('quiet.ts', { database: url, env })
+    const [name] = await templates()
+    await remove()
+    await admin.unsafe(`create database "${name}"`)
+    const found = () => admin.unsafe(`select oid, datname from pg_database where datname = '${name}'`)
+    const before = await found()
+
+    const { exitCode, output } = await bunTest('quiet.ts', { database: url, env })
+
+    expect(exitCode).toBe(1)
+    expect(output).toContain(`The test kit would keep its tables in a database "${name}"`)
+    expect([...(await found())]).toEqual([...before])
+    expect(before).toHaveLength(1)
+  }, 20_000)
+
+  test('are in the files of the embedded server, too', async () => {
+    chmodSync(folder, 0o777) // its owner is not who runs the tests
+    const withoutThem = await bunTest('prepare.ts', { database: 'postgres:embedded', env })
+    const { pid } = await bunTest('quiet.ts', { database: 'postgres:embedded', env })
+    const kept = () => readdirSync(folder).filter((name) => name.startsWith('testing-postgres-kept-'))
+
+    expect(await eventually(kept, ({ length }) => length === 1)).toHaveLength(1)
+    expect(await eventually(() => leftBy(pid, folder), none)).toEqual([])
+    const withThem = await bunTest('prepare.ts', { database: 'postgres:embedded', env })
+    const again = await bunTest('quiet.ts', { database: 'postgres:embedded', env })
+    expect([withoutThem, withThem, again].map(({ exitCode }) => exitCode)).toEqual([1, 0, 0])
+    expect(await eventually(() => leftBy(again.pid, folder), none)).toEqual([])
+  }, 20_000)
 })
 
 describe.if(backend === 'postgres:embedded')('what is kept', () => {

@@ -1,0 +1,55 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** All that is imported of packages that are hundreds of small files each; see test/unit/packages.test.ts. */
+export const bundled = [
+  '@elysiajs/cors',
+  '@elysiajs/jwt',
+  '@elysiajs/openapi/openapi',
+  '@sinclair/typebox',
+  '@sinclair/typebox/compiler',
+  '@sinclair/typebox/value',
+  'drizzle-orm',
+  'drizzle-orm/bun-sqlite',
+  'drizzle-orm/bun-sqlite/migrator',
+  'drizzle-orm/pg-core',
+  'drizzle-orm/postgres-js',
+  'drizzle-orm/postgres-js/migrator',
+  'drizzle-orm/sqlite-core',
+  'drizzle-orm/sqlite-proxy',
+  'elysia',
+  'jose',
+]
+
+/**
+ * Answers these imports from one file that holds the same code: to read the small ones would be a quarter of what a run
+ * takes before its first test. Made once for each lockfile, in node_modules. The first preload, so that nothing has been
+ * imported yet, and all of a package comes from here. One file and not several, because Bun's bundler renames classes that
+ * several share, and what is an error's name must stay it.
+ */
+const root = join(import.meta.dir, '..')
+const cache = join(root, 'node_modules/.cache/bundled-for-tests')
+const key = Bun.hash(`${Bun.version} ${readFileSync(join(root, 'bun.lock'))} ${bundled}`).toString(36)
+const file = join(cache, `${key}.js`)
+if (!existsSync(file)) await bundle()
+const packages = await import(file)
+Bun.plugin({
+  name: 'bundled',
+  setup(build) {
+    for (const [at, name] of bundled.entries())
+      build.module(name, () => ({ exports: packages[`package${at}`], loader: 'object' }))
+  },
+})
+
+async function bundle(): Promise<void> {
+  const entry = join(cache, `${key}.${process.pid}.entry.js`)
+  const lines = bundled.map((name, at) => `export * as package${at} from '${Bun.resolveSync(name, root)}'`)
+  mkdirSync(cache, { recursive: true })
+  for (const other of readdirSync(cache)) if (!other.startsWith(key)) rmSync(join(cache, other))
+  writeFileSync(entry, lines.join('\n'))
+  const { outputs } = await Bun.build({ entrypoints: [entry], target: 'bun', throw: true })
+  rmSync(entry)
+  const unfinished = `${file}.${process.pid}`
+  await Bun.write(unfinished, await (outputs[0] as Blob).text())
+  renameSync(unfinished, file)
+}
