@@ -58,9 +58,11 @@ export function describe(error: unknown): string {
   const code = 'code' in error && typeof error.code === 'string' ? ` ${error.code}` : ''
   // Drizzle names only the class, Bun's SQLite only the object.
   const name = error.name === 'Error' ? error.constructor.name : error.name
-  const fromDatabase = /^(DrizzleQueryError|DrizzleError|PostgresError|SQLiteError)$/.test(name)
-  if (!fromDatabase) return `${name}${code}: ${error.message}${cause}`
   const statement = /^Failed query: ([^\n]*)/.exec(error.message)?.[1]
+  // By what is in it too, because a bundler may rename a class.
+  const isNamed = /^(DrizzleError|PostgresError|SQLiteError)$/.test(name)
+  const fromDatabase = isNamed || statement !== undefined || 'severity_local' in error
+  if (!fromDatabase) return `${name}${code}: ${error.message}${cause}`
   return `${name}${code}${statement ? ` in ${statement}` : ''}${cause}`
 }
 

@@ -29,7 +29,7 @@ export async function emptyDatabase(): Promise<AsyncDisposable & { url: string; 
     url: url.href,
     folder,
     [Symbol.asyncDispose]: async () => {
-      await administer(`drop database "${name}" with (force)`)
+      await administer(`drop database "${name}" with (force)`, withoutRole)
       removeFolder()
     },
   }
@@ -82,8 +82,13 @@ export async function sandboxIn({ root }: Connection, patienceMs = 5000) {
   }
 }
 
-async function administer(text: string): Promise<void> {
-  await using connection = connect(process.env.DATABASE_URL ?? '', { maxConnections: 1 })
+/** What a process that was killed still has open is its user's, whatever role it took; only that user may close it. */
+const withoutRole = (url: URL) => url.searchParams.delete('role')
+
+async function administer(text: string, adapt: (url: URL) => void = () => {}): Promise<void> {
+  const url = new URL(process.env.DATABASE_URL ?? '')
+  adapt(url)
+  await using connection = connect(url.href, { maxConnections: 1 })
   await connection.root.session.run({ text, params: [], shape: 'arrays' })
 }
 

@@ -112,6 +112,21 @@ group('an error in words', () => {
     )
   })
 
+  test('knows the errors of databases whatever a bundler calls their classes', () => {
+    class DrizzleQueryError2 extends DrizzleQueryError {}
+    class PostgresError2 extends Error {
+      override name = 'PostgresError2'
+      code = '22P02'
+      severity_local = 'ERROR'
+    }
+    const refused = new PostgresError2('invalid input syntax for type uuid: "hush-hush-hush"')
+    const error = new DrizzleQueryError2('select $1::uuid', ['hush-hush-hush'], refused)
+
+    const described = describe(error)
+
+    expect(described).toBe('DrizzleQueryError2 in select $1::uuid; because: PostgresError2 22P02')
+  })
+
   test('comes with the place in our code, not in that of others', () => {
     const { lines, unexpected } = reporter('info', 'json')
     const error = new Error('deep')
