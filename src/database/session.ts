@@ -17,7 +17,7 @@ export interface Session {
   run(statement: Statement): Promise<unknown[]>
   /** Opens a transaction (or savepoint) for `work`: kept if it resolves, undone if it rejects. */
   nest<T>(work: (inner: Session) => Promise<T>, reach?: Reach): Promise<T>
-  /** True where every transaction gets a connection of its own, so that nothing has to wait for another. */
+  /** True where nothing has to wait for another before it comes here: a pool of connections, or a queue of its own. */
   readonly pooled?: boolean
 }
 
@@ -131,14 +131,13 @@ export class Scope {
 
 async function within(ms: number, turn: Promise<unknown>): Promise<void> {
   const late = Promise.withResolvers<never>()
-  const timer = setTimeout(
-    () =>
-      late.reject(new Error(`Waited ${ms} ms for a transaction: does it await something that was started outside it?`)),
-    ms,
-  )
+  const timer = setTimeout(() => late.reject(waitedTooLong(ms)), ms)
   try {
     await Promise.race([turn, late.promise])
   } finally {
     clearTimeout(timer)
   }
 }
+
+export const waitedTooLong = (ms: number) =>
+  new Error(`Waited ${ms} ms for a transaction: does it await something that was started outside it?`)
