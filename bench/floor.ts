@@ -1,10 +1,12 @@
 import { Database, type SQLQueryBindings } from 'bun:sqlite'
+import { groupCommit } from '../src/database/group-commit'
+import type { Session } from '../src/database/session'
 import { newId, systemClock } from '../src/ids'
 import { secret } from './support/processes'
 
 /**
  * The least that a chat and a list cost on this machine: Bun.serve and the service's statements by hand, with no framework,
- * no validation, no plugins, no limits and no records. chat.ts and list.ts start it in a process of its own, with a
+ * no validation, no plugins, no limits and no records. Commits are shared as the service shares them. chat.ts and list.ts start it in a process of its own, with a
  * database file and, for chats, the address of a model server.
  */
 const [path = '', upstream = ''] = process.argv.slice(2)
@@ -12,6 +14,7 @@ const client = new Database(path, { readwrite: true, strict: true })
 for (const pragma of ['journal_mode = wal', 'synchronous = normal', 'foreign_keys = on', 'wal_autocheckpoint = 8000'])
   client.run(`pragma ${pragma}`)
 
+type Statement = ReturnType<typeof prepared>
 const prepared = (text: string) => client.query<unknown, SQLQueryBindings[]>(text)
 // A parameter behind a + is not looked at by SQLite's planner, which would plan again for each value.
 const userOf = prepared(
@@ -47,7 +50,18 @@ function callerOf(request: Request): Caller {
   return { tenant_id, user_id: String(user_id) }
 }
 
-const inTransaction = client.transaction(<T>(work: () => T): T => work()).immediate
+const steps = ['begin immediate', 'commit', 'rollback', 'select total_changes()'] as const
+const [begin, commit, rollback, changes] = steps.map(prepared) as [Statement, Statement, Statement, Statement]
+const nowhere: Session = { run: async () => [], nest: (work) => work(nowhere) }
+const shared = groupCommit({
+  run: nowhere.run,
+  inner: nowhere,
+  begin: async () => void begin.run(),
+  commit: () => void commit.run(),
+  rollback: () => void rollback.run(),
+  written: () => changes.values()[0]?.[0] as number,
+})
+const inTransaction = <T>(work: () => T): Promise<T> => shared.nest(async () => work())
 
 type Said = { role: string; content: string; model?: string; prompt_tokens?: number; completion_tokens?: number }
 
@@ -58,19 +72,15 @@ function append({ tenant_id }: Caller, conversation_id: string, { role, content,
   const id = newId(systemClock)
   const row = [tenant_id, conversation_id, position, id, role, content, 'complete', model, prompt_tokens]
   insert.run(...row, completion_tokens, now)
-  return { id, position, system }
+  return { id, position, system: system as string | null }
 }
 
 async function chat(request: Request): Promise<Response> {
   const caller = callerOf(request)
   const { message, conversation_id } = (await request.json()) as { message: string; conversation_id: string }
   const [model, prompt] = settingsOf.values(caller.tenant_id)[0] ?? []
-  const { position, system } = inTransaction(() =>
-    append(caller, conversation_id, { role: 'user', content: message }),
-  ) as {
-    position: number
-    system: string | null
-  }
+  const question = { role: 'user', content: message }
+  const { position, system } = await inTransaction(() => append(caller, conversation_id, question))
   const history = historyOf.values(caller.tenant_id, conversation_id, position).reverse()
   const first = system ?? prompt
   const messages = [
@@ -88,7 +98,7 @@ async function chat(request: Request): Promise<Response> {
   const latency_ms = Math.round(performance.now() - startedAt)
   const content = said.choices[0].message.content
   const { prompt_tokens, completion_tokens, total_tokens } = said.usage
-  const message_id = inTransaction(() => {
+  const message_id = await inTransaction(() => {
     const reply = { role: 'assistant', content, model: said.model, prompt_tokens, completion_tokens }
     const { id } = append(caller, conversation_id, reply)
     const { tenant_id, user_id } = caller
