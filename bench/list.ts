@@ -18,12 +18,14 @@ const body = await (
 const bodyFile = join(file.folder, 'list.json')
 await Bun.write(bodyFile, body)
 await using bare = await startProgram('bare.ts', bodyFile)
+await using floor = await startProgram('floor.ts', file.url.replace('sqlite:', ''))
 
 const lists = callers.map(({ authorization }) => request('GET', path, { authorization }))
 const options = { callers: 32, forMs }
 const runs = await interleaved(rounds, {
   text: () => load(bare, [request('GET', '/text', {})], options),
   object: () => load(bare, [request('GET', '/object', {})], options),
+  floor: () => load(floor, lists, options),
   service: () => load(service, lists, options),
 })
 
@@ -38,11 +40,12 @@ const row = (name: string, of: typeof runs.service) => [
 
 report(
   'List',
-  `\`GET ${path}\`, 20 of a tenant's 200 conversations (${number(body.length, 0)} bytes), with 32 callers, against an Elysia route without hooks that answers with the same bytes. Median (min to max) of ${rounds} rounds of ${forMs / 1000} s.`,
+  `\`GET ${path}\`, 20 of a tenant's 200 conversations (${number(body.length, 0)} bytes), with 32 callers, against an Elysia route without hooks that answers with the same bytes, and against a floor: \`Bun.serve\` with the token's HMAC, the service's three statements by hand and \`JSON.stringify\`, and nothing else. Median (min to max) of ${rounds} rounds of ${forMs / 1000} s.`,
   ['', 'requests/s', 'CPU of the server, µs', 'p50, ms', 'target'],
   [
     row('Elysia alone, a prepared text', runs.text),
     row('Elysia alone, an object', runs.object),
+    row('floor', runs.floor),
     row('service', runs.service),
     ['service / object', show(share, 2), '', '', verdict(share.median, 'at least', 0.5, 'of Elysia alone')],
   ],

@@ -24,8 +24,8 @@ export function envelope({ reporter, methodsAt }: { reporter: Reporter; methodsA
       if (response === undefined) return response // upgraded to a WebSocket
       response.headers.set('x-request-id', requestId)
       response.headers.set('server-timing', `app;dur=${(performance.now() - startedAt).toFixed(2)}`)
-      for (const [name, value] of Object.entries(always)) response.headers.set(name, value)
-      for (const [name, value] of Object.entries(unlessSaid)) {
+      for (const [name, value] of always) response.headers.set(name, value)
+      for (const [name, value] of unlessSaid) {
         if (!response.headers.has(name)) response.headers.set(name, value)
       }
       return response
@@ -47,18 +47,18 @@ export function envelope({ reporter, methodsAt }: { reporter: Reporter; methodsA
 }
 
 /** Whatever it is, a browser takes it for what it says it is, shows it in no frame and lends it to no other site. */
-const always = {
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-  'cross-origin-resource-policy': 'same-origin',
-  'referrer-policy': 'no-referrer',
-}
+const always = [
+  ['x-content-type-options', 'nosniff'],
+  ['x-frame-options', 'DENY'],
+  ['cross-origin-resource-policy', 'same-origin'],
+  ['referrer-policy', 'no-referrer'],
+] as const
 
 /** Of data: nothing in it may run, and nobody keeps it. Pages have a policy of their own, and files may be kept. */
-const unlessSaid = {
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-  'cache-control': 'no-store',
-}
+const unlessSaid = [
+  ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
+  ['cache-control', 'no-store'],
+] as const
 
 export const requestIdOf = (request: Request): string => open(request).requestId
 

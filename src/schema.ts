@@ -16,6 +16,10 @@ TypeRegistry.Set<{ enum: string[] }>('OneOf', (schema, value) => schema.enum.som
 export const Timestamp = Type.Unsafe<Date>({ [Kind]: 'Timestamp', type: 'string', format: 'date-time' })
 TypeRegistry.Set('Timestamp', (_schema, value) => value instanceof Date)
 
+/** A moment that is ISO 8601 in the program too: see `written` in database/columns.ts. */
+export const WrittenTimestamp = Type.Unsafe<string>({ [Kind]: 'WrittenTimestamp', type: 'string', format: 'date-time' })
+TypeRegistry.Set('WrittenTimestamp', (_schema, value) => typeof value === 'string')
+
 /** A day of the calendar, in UTC. */
 export const Day = Type.Unsafe<string>({
   [Kind]: 'Day',

@@ -11,6 +11,9 @@ import { Ledger } from '../src/testing/ledger'
 import { hold } from '../src/testing/place'
 import { Sandbox } from '../src/testing/sandbox'
 
+// A server of the run's own is still starting while files are read; with the kit it is there, and so is the run's role.
+if (dialect === 'postgres') await import('./kit')
+
 let made = 0
 
 /** An empty database beside the run's, on the run's dialect, without tables; removed when it is disposed of. */

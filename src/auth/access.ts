@@ -7,8 +7,8 @@ import { may, type Permission } from './policy'
 import { type Principal, requirePrincipal } from './principal'
 import type { VerifyToken } from './tokens'
 
-/** What the hooks below see of Elysia's context; `principal` is there once the caller was let in. */
-type Entering = { request: Request; contentType?: string; principal?: Principal }
+/** What the hooks below see of Elysia's context. They name it: for a hook that takes all, Elysia parses cookies and more. */
+type Entering = { request: Request; contentType?: string }
 
 /**
  * How a route says who may call it: `{ permission: 'conversation:read' }` or `{ public: true }`.
@@ -16,19 +16,19 @@ type Entering = { request: Request; contentType?: string; principal?: Principal 
  * so that strangers learn nothing of schemas.
  */
 export function access({ database, verifyToken }: { database: Database; verifyToken: VerifyToken }) {
-  const admit = async (context: Entering, permission: Permission): Promise<void> => {
-    if (context.principal) return // parse let it in already
-    const claims = await verifyToken(bearerToken(context.request))
+  const admit = async (request: Request, permission: Permission): Promise<void> => {
+    if (admitted.has(request)) return // parse let it in already
+    const claims = await verifyToken(bearerToken(request))
     if (!claims)
       throw unauthenticated('The token is not valid, or not any more; get a new one.', {
         'www-authenticate': 'Bearer error="invalid_token"',
       })
     admitTenant(claims.tenant_id)
     const principal = await requirePrincipal(database, claims)
-    callers.set(context.request, principal)
+    callers.set(request, principal)
     if (!may(principal.role, permission))
       throw forbidden(`This needs the permission ${permission}, which the role ${principal.role} does not have.`)
-    context.principal = principal
+    admitted.add(request)
   }
 
   const perRequest: Wrap =
@@ -42,14 +42,14 @@ export function access({ database, verifyToken }: { database: Database; verifyTo
       // 'json' behind it would run on undefined, and refuse what has no body, so that is null here;
       // it only says in the OpenAPI document what bodies are.
       parse: [
-        async (context: Entering) => {
-          await admit(context, permission)
-          return (await readJson(context.request, context.contentType ?? '')) ?? null
+        async ({ request, contentType }: Entering) => {
+          await admit(request, permission)
+          return (await readJson(request, contentType ?? '')) ?? null
         },
         'json' as never,
       ],
-      transform: (context: Entering) => admit(context, permission),
-      resolve: (context: Entering) => ({ principal: admitted(context) }),
+      transform: ({ request }: Entering) => admit(request, permission),
+      resolve: ({ request }: Entering) => ({ principal: principalOf(request) }),
     }),
     public: (_: true) => ({
       detail: { [declared]: 'public' } as DocumentDecoration,
@@ -60,6 +60,8 @@ export function access({ database, verifyToken }: { database: Database; verifyTo
 type Wrap = (next: (...args: unknown[]) => unknown) => (...args: unknown[]) => unknown
 
 const callers = new WeakMap<Request, Principal>()
+/** Those whose caller may do what they ask for. */
+const admitted = new WeakSet<Request>()
 
 /** Who made the request, as far as that is known: also of one that was refused because the caller may not do this. */
 export const callerOf = (request: Request): Principal | undefined => callers.get(request)
@@ -90,7 +92,8 @@ export function bearerToken(request: Request): string {
   return token
 }
 
-function admitted({ principal }: Entering): Principal {
+function principalOf(request: Request): Principal {
+  const principal = admitted.has(request) ? callers.get(request) : undefined
   if (!principal) throw new Error('A handler was reached without a principal: the access hooks did not run.')
   return principal
 }

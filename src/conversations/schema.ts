@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { Id, Metadata, nullable, oneOf, Page, shape, Timestamp } from '../schema'
+import { Id, Metadata, nullable, oneOf, Page, shape, WrittenTimestamp } from '../schema'
 
 const Title = Type.String({ minLength: 1, maxLength: 200 })
 const SystemPrompt = Type.String({ maxLength: 32_000 })
@@ -28,8 +28,8 @@ export const Conversation = shape({
   metadata: Metadata,
   is_archived: Type.Boolean(),
   message_count: Type.Integer(),
-  created_at: Timestamp,
-  updated_at: Timestamp,
+  created_at: WrittenTimestamp,
+  updated_at: WrittenTimestamp,
 })
 export type Conversation = Static<typeof Conversation>
 
@@ -53,7 +53,7 @@ export const Message = shape({
   model: nullable(Type.String()),
   prompt_tokens: nullable(Type.Integer()),
   completion_tokens: nullable(Type.Integer()),
-  created_at: Timestamp,
+  created_at: WrittenTimestamp,
   tool_call: Type.Optional(
     shape(
       { name: Type.String(), arguments: Type.Record(Type.String(), Type.Unknown()) },

@@ -1,5 +1,6 @@
 import { and, asc, count, desc, eq, gt, lt, type SQL, sql } from 'drizzle-orm'
 import type { Principal } from '../auth/principal'
+import { written } from '../database/columns'
 import { type Database, oncePerDatabase } from '../database/database'
 import { conversations, messages } from '../database/tables'
 import { notFound } from '../errors'
@@ -24,8 +25,8 @@ const visible = {
   metadata: conversations.metadata,
   is_archived: conversations.is_archived,
   message_count: conversations.message_count,
-  created_at: conversations.created_at,
-  updated_at: conversations.updated_at,
+  created_at: written(conversations.created_at),
+  updated_at: written(conversations.updated_at),
 }
 
 const visibleMessage = {
@@ -38,7 +39,7 @@ const visibleMessage = {
   completion_tokens: messages.completion_tokens,
   tool_call: messages.tool_call,
   annotations: messages.annotations,
-  created_at: messages.created_at,
+  created_at: written(messages.created_at),
 }
 
 const given = sql.placeholder

@@ -1,3 +1,4 @@
+import { type SQL, sql } from 'drizzle-orm'
 import * as pg from 'drizzle-orm/pg-core'
 import * as lite from 'drizzle-orm/sqlite-core'
 import { dialect } from './dialect'
@@ -70,3 +71,7 @@ export const {
   timestamp,
   json,
 } = dialect === 'postgres' ? postgres : (sqlite as unknown as typeof postgres)
+
+/** A moment as it goes over the wire, for lists: JSON.stringify takes much longer over a Date than this does. */
+export const written = (moment: pg.PgColumn): SQL<string> =>
+  sql<string>`${moment}`.mapWith((value) => (moment.mapFromDriverValue(value) as Date).toISOString())

@@ -15,7 +15,7 @@ export type Queries = Pick<
 export type RunStatement = (statement: Statement) => Promise<unknown[]>
 
 export type Database = Queries & {
-  /** Runs `work` in a transaction (a savepoint inside another): kept if it resolves, undone if it rejects. */
+  /** Runs `work` in a transaction (a savepoint inside another): kept if it resolves, undone if it rejects. It may be undone and run again, on both databases. */
   transaction<T>(work: () => PromiseLike<T>): Promise<T>
   /** Calls `work` when the ambient transaction, with all that it is inside of, is committed; at once where there is none. */
   afterCommit(work: () => void): void

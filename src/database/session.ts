@@ -18,7 +18,7 @@ export interface Session {
   run(statement: Statement): Promise<unknown[]>
   /** Opens a transaction (or savepoint) for `work`: kept if it resolves, undone if it rejects. */
   nest<T>(work: (inner: Session) => Promise<T>, reach?: Reach): Promise<T>
-  /** True where every transaction gets a connection of its own, so that nothing has to wait for another. */
+  /** True where nothing has to wait for another before it comes here: a pool of connections, or a queue of its own. */
   readonly pooled?: boolean
 }
 
@@ -130,5 +130,5 @@ export class Scope {
   }
 }
 
-const waitedTooLong = () =>
+export const waitedTooLong = () =>
   new Error(`Waited ${Scope.patienceMs} ms for a transaction: does it await something that was started outside it?`)

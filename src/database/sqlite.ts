@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { SQLiteAsyncDialect } from 'drizzle-orm/sqlite-core'
 import { type AsyncRemoteCallback, SQLiteRemoteSession, SqliteRemoteDatabase } from 'drizzle-orm/sqlite-proxy'
 import type { DatabaseLoad, Queries, RunStatement } from './database'
+import { groupCommit } from './group-commit'
 import { waitingForLock } from './locked'
 import type { Session, Statement } from './session'
 
@@ -64,37 +65,54 @@ class PlannedOnce extends SQLiteAsyncDialect {
   }
 }
 
-/** SQLite has one writer, so the connection is one session, and depth counts the savepoints inside its transaction. */
-function sqliteSession(client: Client, depth = 0, whenFree = waitingForLock()): Session {
+/** SQLite has one writer, so there is one connection, and its transactions run in turn. */
+function sqliteSession(client: Client): Session {
+  const whenFree = waitingForLock()
+  return groupCommit({
+    run: (statement) => whenFree(() => ask(client, statement)),
+    inner: innerSession(client, 1),
+    begin: async () => void (await whenFree(() => client.query('begin immediate').run())),
+    commit: () => void client.query('commit').run(),
+    rollback: () => {
+      if (client.inTransaction) client.query('rollback').run()
+    },
+    written: () => client.query<[number], []>('select total_changes()').values()[0]?.[0] as number,
+  })
+}
+
+/** Inside a transaction: `depth` counts it and the savepoints in it. */
+function innerSession(client: Client, depth: number): Session {
   const savepoint = `s${depth}`
-  const [begin, commit, rollback] =
-    depth === 0
-      ? ['begin immediate', 'commit', ['rollback']]
-      : [`savepoint ${savepoint}`, `release ${savepoint}`, [`rollback to ${savepoint}`, `release ${savepoint}`]]
   /** A full disk, among others, makes SQLite undo the whole transaction: what follows must not be committed by itself. */
   const requireTransaction = () => {
-    if (depth > 0 && !client.inTransaction) throw new Error('The database has undone the whole transaction')
+    if (!client.inTransaction) throw new Error('The database has undone the whole transaction')
   }
 
   return {
-    async run({ text, params, shape }: Statement) {
+    async run(statement: Statement) {
       requireTransaction()
-      const statement = client.query<unknown, SQLQueryBindings[]>(text)
-      const bindings = params as SQLQueryBindings[]
-      const ask = () => (shape === 'arrays' ? statement.values(...bindings) : statement.all(...bindings))
-      return depth === 0 ? await whenFree(ask) : ask()
+      return ask(client, statement)
     },
     async nest(work) {
       requireTransaction()
-      await whenFree(() => client.query(begin).run())
+      client.query(`savepoint ${savepoint}`).run()
       try {
-        const result = await work(sqliteSession(client, depth + 1, whenFree))
-        client.query(commit).run()
+        const result = await work(innerSession(client, depth + 1))
+        client.query(`release ${savepoint}`).run()
         return result
       } catch (error) {
-        if (client.inTransaction) for (const step of rollback) client.query(step).run()
+        if (client.inTransaction) {
+          client.query(`rollback to ${savepoint}`).run()
+          client.query(`release ${savepoint}`).run()
+        }
         throw error
       }
     },
   }
+}
+
+function ask(client: Client, { text, params, shape }: Statement): unknown[] {
+  const statement = client.query<unknown, SQLQueryBindings[]>(text)
+  const bindings = params as SQLQueryBindings[]
+  return shape === 'arrays' ? statement.values(...bindings) : statement.all(...bindings)
 }

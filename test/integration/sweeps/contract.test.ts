@@ -6,12 +6,15 @@ import { app, describe, type Fixtures, metricsToken, test } from '../../kit'
 import { plantDeadJob } from '../dead-job'
 import { bearer } from '../token'
 
+const moment: OwnKinds[string] = {
+  values: (_schema, fc) => fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
+  accepts: (value) => typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value),
+}
+
 /** What the kinds of src/schema.ts are on the wire. */
 const kinds: OwnKinds = {
-  Timestamp: {
-    values: (_schema, fc) => fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
-    accepts: (value) => typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value),
-  },
+  Timestamp: moment,
+  WrittenTimestamp: moment,
   OneOf: {
     values: (schema, fc) => fc.constantFrom(...words(schema)),
     accepts: (value, schema) => words(schema).includes(value),
