@@ -203,6 +203,24 @@ describe('A chat with an Idempotency-Key', () => {
     expect(await database.select().from(usage_records)).toHaveLength(2)
   })
 
+  test('is taken over when its lease was given by a clock that has been set back since', async (world) => {
+    const { operatorA, model, clock } = world
+    model.does({ type: 'hang' }, { type: 'text', text: 'Late' }, { type: 'end' }).says('In time')
+    clock.advance({ minutes: 40 })
+    const dead = operatorA.post(path, { message: 'Hello' }, withKey('key-1'))
+    await model.hanging
+    clock.advance({ seconds: -30 })
+    const early = await operatorA.post(path, { message: 'Hello' }, withKey('key-1'))
+    clock.advance({ minutes: -39 })
+
+    const taken = await operatorA.post(path, { message: 'Hello' }, withKey('key-1'))
+
+    expect(early.status).toBe(409)
+    expect(taken).toMatchObject({ status: 200, body: { response: 'In time' } })
+    model.release()
+    expect(await dead).toMatchObject({ status: 409, body: { code: 'conflict' } })
+  })
+
   test('is forgotten after 24 hours', async ({ operatorA, model, clock }) => {
     model.says('Yesterday').says('Today')
     await operatorA.post(path, { message: 'Hello' }, withKey('key-1'))

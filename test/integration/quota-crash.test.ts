@@ -95,6 +95,19 @@ describe('A process that was killed between reserving and settling', { seed }, (
     expect(await quotaMonths()).toEqual([{ month: '2026-03', used: 0, reserved: 0 }])
   })
 
+  test('under a clock that has been set back since is not waited for until that time comes again', async ({
+    clock,
+  }) => {
+    clock.advance({ hours: -23 })
+    const dayAtMost = await reconcileQuotas(deps)
+    clock.advance({ hours: -3 })
+
+    const longer = await reconcileQuotas(deps)
+
+    expect([dayAtMost, longer]).toEqual([0, 1])
+    expect(await quotaMonths()).toEqual([{ month: '2026-03', used: 0, reserved: 0 }])
+  })
+
   test('was not dead but slow: what it settles in the end is counted once', async ({ crashed, clock }) => {
     clock.advance({ minutes: 3 })
     await reconcileQuotas(deps)

@@ -113,6 +113,23 @@ describe('A lease', () => {
     expect([byFirst, bySecond]).toEqual([false, true])
   })
 
+  test('of a process that died does not outlast the clock that gave it', async ({ tenantA, clock }) => {
+    const ran: number[] = []
+    const { jobDeps, worker } = working([noting((_, { attempt }) => void ran.push(attempt))])
+    clock.advance({ days: 40 })
+    await enqueue(jobDeps, tenantA.id, note('left behind'))
+    await leaseTable(database, ['note']).claim(clock.now(), after(60, clock.now()))
+    clock.advance({ days: -40 })
+
+    await worker.bringBack()
+    await worker.runDue()
+    const early = [...ran]
+    clock.advance({ seconds: 60 })
+    await worker.runDue()
+
+    expect([early, ran]).toEqual([[], [2]])
+  })
+
   test('is not over because the clock is set back', async ({ tenantA, clock }) => {
     const ran: number[] = []
     const { jobDeps, worker } = working([

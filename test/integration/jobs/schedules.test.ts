@@ -111,6 +111,33 @@ describe.serial('A schedule', () => {
     expect(await schedules()).toMatchObject([{ next_at: at('2026-03-03T00:00') }])
   })
 
+  test('set by a clock that was a year ahead comes back by itself, once', async ({ tenantA, clock }) => {
+    const { ran, jobDeps, worker } = reporting()
+    clock.advance({ days: 365 })
+    await setSchedule(jobDeps, tenantA.id, daily)
+    clock.advance({ days: -365 })
+
+    await worker.bringBack()
+    const broughtBack = await schedules()
+    clock.advance({ hours: 15 })
+    await worker.bringBack()
+    await worker.runDue()
+
+    expect(broughtBack).toMatchObject([{ next_at: at('2026-03-03T00:00') }])
+    expect(ran).toEqual([`2026-03-03T00:00:00.000Z ${tenantA.id}`])
+  })
+
+  test('set by another process whose clock is a minute ahead stays as it is', async ({ tenantA, clock }) => {
+    const { jobDeps, worker } = working([])
+    clock.advance({ hours: 15 })
+    await setSchedule(jobDeps, tenantA.id, daily)
+    clock.advance({ seconds: -60 })
+
+    await worker.bringBack()
+
+    expect(await schedules()).toMatchObject([{ next_at: at('2026-03-04T00:00') }])
+  })
+
   test('keeps what is due of it when it is set again as it is, and not when its time changes', async ({
     tenantA,
     clock,
