@@ -239,6 +239,15 @@ describe('An error', () => {
     const beyond = { kind: 'failed', message: `127.0.0.1:${peer.port} answered with no status of HTTP.` }
     expect(results).toEqual([200, 204, 304, 404, 500, 599, beyond])
   })
+
+  test('of ours cuts the connection whose answer it is about', async () => {
+    await using peer = await listening((socket) => drip(socket, 'HTTP/1.1 999 X\r\n\r\n', 'y'))
+
+    const result = await outcome(egress.fetch(urlOf(peer)))
+
+    expect(result).toMatchObject({ kind: 'failed' })
+    await peer.left()
+  })
 })
 
 /** One piece every 5 ms until nobody is there. */
