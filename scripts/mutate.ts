@@ -61,7 +61,12 @@ const noticedBy: Record<string, string[]> = {
   egress: ['unit/egress', 'integration/egress', 'integration/jwks', 'integration/plugin-sending'],
   sealing: ['unit/sealing', 'integration/plugin-secrets'],
   jobs: ['integration/jobs', 'integration/plugin-events', 'unit/jobs'],
-  quotas: ['integration/token-quota', 'integration/quota', 'integration/requests-per-minute'],
+  quotas: [
+    'integration/token-quota',
+    'integration/quota',
+    'integration/requests-per-minute',
+    'integration/database/all-or',
+  ],
   analytics: ['integration/analytics', 'integration/sweeps/isolation', 'unit/csv', 'unit/usage'],
   audit: ['integration/audit', 'integration/sweeps/isolation'],
   operations: ['integration/operations', 'process/tenant'],

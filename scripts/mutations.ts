@@ -463,7 +463,7 @@ const rooms: Mutation[] = [
     'eq($1, $1)',
   ),
   broken('schedule', 'src/jobs/schedules.ts', /if \(moved\.length === 0\) return/g, ''),
-  broken('schedule', 'src/jobs/pruning.ts', /eq\((jobs\.state), (?:state|'queued')\)/g, 'eq($1, $1)'),
+  broken('schedule', 'src/jobs/pruning.ts', /eq\((jobs\.state), state\)/g, 'eq($1, $1)'),
   broken('schedule', 'src/jobs/pruning.ts', /, lt\(jobs\.updated_at, before\(keptDays\[state\]\)\)/g, ''),
   broken('schedule', 'src/jobs/pruning.ts', /\n *lt\(jobs\.due_at, before\(keptDays\.unknown\)\),/g, ''),
   broken('schedule', 'src/jobs/pruning.ts', /\n *notInArray\(jobs\.kind, \[\.\.\.knownKinds\]\),/g, ''),
@@ -854,5 +854,17 @@ export const equivalent: { file: string; was: RegExp; now: RegExp; because: stri
     was: /^requirePolicies\(app\)/,
     now: /^$/,
     because: 'every route declares a policy, as the sweeps show; this stops the program that gets one without',
+  },
+  {
+    file: 'src/jobs/schedules.ts',
+    was: /^eq\(job_schedules\.next_at, /,
+    now: /./,
+    because: 'the time is in the unique key of the job, so that a second process queues none',
+  },
+  {
+    file: 'src/jobs/schedules.ts',
+    was: /^if \(moved\.length === 0\) return/,
+    now: /^$/,
+    because: 'the time is in the unique key of the job, so that a second process queues none',
   },
 ]
