@@ -183,8 +183,14 @@ async function killerOf(folder: string, mutant: Mutant): Promise<string | undefi
   try {
     for (const { files, url } of roundsFor(mutant, original)) {
       const output = await run(folder, files, url)
-      if (output !== undefined)
-        return /^\(fail\) (.*?)(?: \[[\d.]+ms\])?$/m.exec(output)?.[1] ?? 'an error outside the tests'
+      if (output === undefined) continue
+      const failed = /^\(fail\) (.*?)(?: \[[\d.]+ms\])?$/m.exec(output)?.[1]
+      if (failed !== undefined) return failed
+      // It may not even load, or never end; but then it has to be the change's fault.
+      writeFileSync(path, original)
+      const otherwise = await run(folder, files, url)
+      if (otherwise !== undefined) throw new Error(`The tests fail although nothing is changed:\n${otherwise}`)
+      return 'an error outside the tests'
     }
     return undefined
   } finally {
@@ -224,7 +230,8 @@ async function run(folder: string, files: readonly string[], url = 'sqlite::memo
 function related(file: string): string[] {
   const [, feature = '', part = ''] = file.replace(/\.\w+$/, '').split('/')
   const otherwise = file.endsWith('routes.ts') ? ['integration/sweeps'] : []
-  const names = [...(noticedBy[`${feature}/${part}`] ?? []), ...(noticedBy[feature] ?? otherwise)]
+  const [ofPart, ofFeature] = [noticedBy[`${feature}/${part}`], noticedBy[feature] ?? otherwise]
+  const names = isQuick ? (ofPart ?? ofFeature) : [...(ofPart ?? []), ...ofFeature]
   return [...new Set(names)].map((name) => `test/${name}`)
 }
 
