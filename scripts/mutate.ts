@@ -70,7 +70,7 @@ const noticedBy: Record<string, string[]> = {
   'analytics/store': ['integration/analytics-flow'],
   'analytics/export': ['integration/analytics-export'],
   'analytics/retention': ['integration/analytics-records'],
-  'operations/erase-tenant': ['integration/operations/tenant-erasure'],
+  'operations/erase-tenant': ['integration/operations/tenant-erasure', 'process/tenant'],
   auth: ['integration/token', 'integration/jwks', 'integration/auth', 'integration/sweeps/auth', 'unit/policy'],
   chat: ['integration/chat', 'integration/idempotency', 'integration/sweeps/isolation', 'integration/token-quota'],
   conversations: ['integration/conversations', 'integration/search', 'integration/messages', 'integration/sweeps'],
