@@ -77,7 +77,7 @@ const noticedBy: Record<string, string[]> = {
   users: ['integration/user', 'integration/audit', 'integration/sweeps'],
   tenants: ['integration/tenant', 'integration/sweeps'],
   plugins: ['integration/plugin', 'integration/hostile', 'integration/database/plugin', 'unit/plugin'],
-  'egress/allow': ['unit/config'],
+  'egress/allow': ['unit/egress', 'unit/config'],
   egress: ['unit/egress', 'integration/egress', 'integration/jwks', 'integration/plugin-sending'],
   sealing: ['unit/sealing', 'integration/plugin-secrets'],
   jobs: ['integration/jobs', 'integration/plugin-events', 'unit/jobs'],

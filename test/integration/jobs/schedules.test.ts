@@ -329,6 +329,26 @@ describe.serial('The pruning', () => {
     ])
   })
 
+  test('is for one tenant, however much another has', async ({ tenantA, tenantB, clock }) => {
+    const old = new Date(startsAt.getTime() - 40 * 24 * 3600 * 1000)
+    const row = { payload: {}, created_at: old, updated_at: old }
+    const done = { ...row, kind: 'note', state: 'done' as const, due_at: null }
+    const waiting = { ...row, kind: 'gone', state: 'queued' as const, due_at: old }
+    const of = (tenant_id: string, each: typeof done | typeof waiting, count: number) =>
+      Array.from({ length: count }, () => ({ ...each, tenant_id, id: Bun.randomUUIDv7() }))
+    await database.insert(jobs).values([...of(tenantA.id, done, 600), ...of(tenantA.id, waiting, 1)])
+    await database.insert(jobs).values([...of(tenantB.id, done, 1), ...of(tenantB.id, waiting, 1)])
+    const prune = jobKinds(deps).find(({ name }) => name === 'jobs.prune')
+    const context = { tenant_id: tenantB.id, id: newId(clock), attempt: 1, signal: new AbortController().signal }
+
+    await prune?.run({ at: '' }, context)
+
+    const rows = await database.select({ tenant_id: jobs.tenant_id, state: jobs.state }).from(jobs)
+    const states = (tenant_id: string) => rows.filter((row) => row.tenant_id === tenant_id).map(({ state }) => state)
+    expect(states(tenantB.id)).toEqual(['dead'])
+    expect(states(tenantA.id).sort()).toEqual([...Array(600).fill('done'), 'queued'])
+  })
+
   test('gives up what nobody knows although somebody had begun it, and nothing that only waits for a worker', async ({
     tenantA,
     clock,

@@ -243,7 +243,9 @@ describe('An error', () => {
   test('of ours cuts the connection whose answer it is about', async () => {
     await using peer = await listening((socket) => drip(socket, 'HTTP/1.1 999 X\r\n\r\n', 'y'))
 
-    const result = await outcome(egress.fetch(urlOf(peer)))
+    const patient = openEgress({ allow: ['127.0.0.1'], limits: { timeoutMs: 60_000 } })
+
+    const result = await outcome(patient.fetch(urlOf(peer)))
 
     expect(result).toMatchObject({ kind: 'failed' })
     await peer.left()
