@@ -52,7 +52,7 @@ const noticedBy: Record<string, string[]> = {
     'integration/jobs/drain',
   ],
   'jobs/queue': ['integration/jobs/queue'],
-  'jobs/store': ['integration/jobs/routes', 'integration/audit'],
+  'jobs/store': ['integration/jobs/routes', 'integration/plugin-events'],
   'jobs/failure': ['unit/jobs', 'integration/jobs/worker'],
   'jobs/routes': ['integration/sweeps/auth'],
   'jobs/schedules': ['integration/jobs/schedules'],
