@@ -23,6 +23,7 @@ const noticedBy: Record<string, string[]> = {
   'plugins/jobs': ['integration/plugin-events'],
   'plugins/publish': ['integration/plugin-events'],
   'plugins/failures': [
+    'integration/plugin-flow',
     'integration/database/plugin-store',
     'integration/plugin-senders-secrets',
     'integration/plugin-secrets',

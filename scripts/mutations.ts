@@ -927,4 +927,16 @@ export const equivalent: { file: string; was: RegExp; now: RegExp; because: stri
     now: /^isHostname\(to\)$/,
     because: 'with bits there is a slash in it, which no name of a host has',
   },
+  {
+    file: 'src/plugins/tools.ts',
+    was: /^storable\(rewrite\(inner\)\)/,
+    now: /^rewrite\(inner\)$/,
+    because: 'what a model says, and what a rewriter puts back in it, was made storable when it came',
+  },
+  {
+    file: 'src/plugins/failures.ts',
+    was: /toWellFormed/,
+    now: /./,
+    because: 'both drivers write half of a pair as U+FFFD by themselves',
+  },
 ]
