@@ -15,7 +15,7 @@ type Mutant = { kind: string; file: string; line: number; was: string; now: stri
 
 /** Of a file, or else of a folder: where a change of it is noticed, the likeliest first. */
 const noticedBy: Record<string, string[]> = {
-  'plugins/guard': ['integration/plugin-chat'],
+  'plugins/guard': ['integration/plugin-chat', 'integration/plugin-export'],
   'plugins/chat': ['integration/plugin-chat'],
   'plugins/tools': ['integration/plugin-tools'],
   'plugins/requirements': ['unit/plugin-requirements'],
@@ -24,6 +24,7 @@ const noticedBy: Record<string, string[]> = {
   'plugins/publish': ['integration/plugin-events'],
   'plugins/failures': [
     'integration/plugin-flow',
+    'integration/sweeps/isolation',
     'integration/database/plugin-store',
     'integration/plugin-senders-secrets',
     'integration/plugin-secrets',
@@ -90,7 +91,7 @@ const noticedBy: Record<string, string[]> = {
   ],
   analytics: ['integration/analytics', 'integration/sweeps/isolation', 'unit/csv', 'unit/usage'],
   audit: ['integration/audit', 'integration/sweeps/isolation'],
-  operations: ['integration/operations', 'process/tenant'],
+  operations: ['integration/operations', 'process/tenant', 'process/cli'],
   dashboard: ['integration/dashboard', 'integration/security-headers'],
   metrics: ['integration/metrics'],
   reporter: ['unit/reporter', 'integration/failures'],

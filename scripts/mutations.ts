@@ -888,7 +888,7 @@ export const equivalent: { file: string; was: RegExp; now: RegExp; because: stri
   {
     file: 'src/plugins/mail.ts',
     was: /^disable(File|Url)Access/,
-    now: /^$/,
+    now: /^\s*$/,
     because: 'a mail is only text, in which nothing names a file or a URL',
   },
   {
