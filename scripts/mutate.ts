@@ -1,206 +1,128 @@
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
+import { equivalent, mutations } from './mutations'
 
 /**
  * Breaks what keeps tenants and roles apart, one line at a time, in a copy of the tree, and runs the tests: a change that
  * no test notices has survived.
  *
- *     bun run mutate [--list] [--only <text of file, kind or line>] [--jobs 2]
+ *     bun run mutate [--list] [--only <text of file, kind or line>|<another>] [--quick] [--jobs 2]
+ *
+ * `--quick` runs only the tests that are named after what is changed: who survives that may still be killed by the others.
  */
-type Mutation = {
-  /** One word for what is taken away. */
-  kind: string
-  /** Where to look. Every pattern has to find something, or it has gone out of date. */
-  files: string
-  pattern: RegExp
-  /** What stands there instead; several where there are several ways to break it. */
-  replace(...groups: string[]): string[]
+type Mutant = { kind: string; file: string; line: number; was: string; now: string; text: string; on?: 'postgres' }
+
+/** Of a file, or else of a folder: where a change of it is noticed, the likeliest first. */
+const noticedBy: Record<string, string[]> = {
+  'plugins/guard': ['integration/plugin-chat', 'integration/plugin-export'],
+  'plugins/chat': ['integration/plugin-chat'],
+  'plugins/tools': ['integration/plugin-tools'],
+  'plugins/requirements': ['unit/plugin-requirements'],
+  'plugins/enabled': ['integration/plugin-enabled'],
+  'plugins/jobs': ['integration/plugin-events'],
+  'plugins/publish': ['integration/plugin-events'],
+  'plugins/failures': [
+    'integration/plugin-flow',
+    'integration/sweeps/isolation',
+    'integration/database/plugin-store',
+    'integration/plugin-senders-secrets',
+    'integration/plugin-secrets',
+  ],
+  'plugins/change': ['integration/plugin-secrets', 'integration/plugin-config'],
+  'plugins/config': ['integration/plugin-secrets'],
+  'plugins/store': [
+    'integration/plugin-config',
+    'integration/audit',
+    'integration/plugin-events',
+    'integration/plugin-secrets',
+  ],
+  'plugins/webhook': ['integration/plugin-webhook', 'integration/plugin-senders-secrets'],
+  'plugins/mail': ['integration/plugin-email'],
+  'plugins/receiver': ['integration/plugin-webhook'],
+  'plugins/files': ['unit/tenant-files'],
+  'plugins/keys': ['process/keys'],
+  'plugins/patterns': ['unit/plugins/pii'],
+  'plugins/moderation': ['unit/plugins/moderation'],
+  'plugins/pii-redaction': ['unit/plugins/pii', 'integration/plugin-builtins'],
+  'plugins/routes': ['integration/sweeps/auth'],
+  'jobs/leases': ['integration/jobs/leases', 'integration/jobs/worker', 'integration/jobs/queue'],
+  'jobs/attempt': [
+    'integration/jobs/worker',
+    'integration/jobs/leases',
+    'integration/jobs/lost',
+    'integration/jobs/drain',
+  ],
+  'jobs/queue': ['integration/jobs/queue'],
+  'jobs/store': ['integration/jobs/routes', 'integration/plugin-events'],
+  'jobs/failure': ['unit/jobs', 'integration/jobs/worker'],
+  'jobs/routes': ['integration/sweeps/auth'],
+  'jobs/schedules': ['integration/jobs/schedules'],
+  'jobs/pruning': ['integration/jobs/schedules'],
+  'quotas/requests': ['integration/requests-per-minute'],
+  'quotas/reconcile': ['integration/quota-crash'],
+  'quotas/admission': [
+    'integration/token-quota',
+    'integration/quota',
+    'integration/requests',
+    'integration/idempotency',
+  ],
+  'analytics/hook': ['integration/analytics-records'],
+  'analytics/csv': ['unit/csv'],
+  'analytics/store': ['integration/analytics-flow'],
+  'analytics/export': ['integration/analytics-export'],
+  'analytics/retention': ['integration/analytics-records'],
+  'operations/erase-tenant': ['integration/operations/tenant-erasure', 'process/tenant'],
+  auth: ['integration/token', 'integration/jwks', 'integration/auth', 'integration/sweeps/auth', 'unit/policy'],
+  chat: ['integration/chat', 'integration/idempotency', 'integration/sweeps/isolation', 'integration/token-quota'],
+  conversations: ['integration/conversations', 'integration/search', 'integration/messages', 'integration/sweeps'],
+  users: ['integration/user', 'integration/audit', 'integration/sweeps'],
+  tenants: ['integration/tenant', 'integration/sweeps'],
+  plugins: ['integration/plugin', 'integration/hostile', 'integration/database/plugin', 'unit/plugin'],
+  'egress/allow': ['unit/egress', 'unit/config'],
+  egress: ['unit/egress', 'integration/egress', 'integration/jwks', 'integration/plugin-sending'],
+  sealing: ['unit/sealing', 'integration/plugin-secrets'],
+  jobs: ['integration/jobs', 'integration/plugin-events', 'unit/jobs'],
+  quotas: [
+    'integration/token-quota',
+    'integration/quota',
+    'integration/requests-per-minute',
+    'integration/database/all-or',
+  ],
+  analytics: ['integration/analytics', 'integration/sweeps/isolation', 'unit/csv', 'unit/usage'],
+  audit: ['integration/audit', 'integration/sweeps/isolation'],
+  operations: ['integration/operations', 'process/tenant', 'process/cli'],
+  dashboard: ['integration/dashboard', 'integration/security-headers'],
+  metrics: ['integration/metrics'],
+  reporter: ['unit/reporter', 'integration/failures'],
+  'request-log': ['process/leaks'],
+  envelope: ['integration/envelope', 'integration/problems', 'integration/security-headers', 'integration/hostile'],
+  body: ['integration/hostile-input', 'integration/body-limit', 'integration/problems'],
+  app: [
+    'integration/cors',
+    'integration/body-limit',
+    'integration/sweeps/undeclared',
+    'unit/plugin-requirements',
+    'unit/policy',
+    'integration/dashboard',
+    'integration/openapi',
+    'integration/hostile',
+    'integration/problems',
+  ],
+  database: [
+    ...['integration/database/row-level-security', 'integration/database/transactions'],
+    ...['integration/jobs/lost-tenant', 'process/row-level-security', 'integration/sweeps/isolation'],
+  ],
+  postgres: ['integration/database/row-level-security', 'process/row-level-security'],
 }
-
-const always = (column: string) => `eq(${column}, ${column})`
-
-const mutations: Mutation[] = [
-  {
-    kind: 'tenant predicate',
-    files: 'src/**/*.ts',
-    pattern: /\beq\((\w+\.tenant_id), ((?:[^()]|\([^()]*\))+?)\)/g,
-    replace: (_, column = '') => [always(column)],
-  },
-  {
-    kind: 'tenant predicate',
-    files: 'src/{tenants,auth,users}/*.ts',
-    pattern: /\beq\((tenants\.id), (\w+(?:\.tenant_id)?)\)/g,
-    replace: (_, column = '') => [always(column)],
-  },
-  {
-    kind: 'user predicate',
-    files: 'src/**/*.ts',
-    pattern: /\beq\((\w+\.user_id), user_id\)/g,
-    replace: (_, column = '') => [always(column)],
-  },
-  {
-    kind: 'search scope',
-    files: 'src/conversations/search.ts',
-    pattern: /scope : t\$\{tenant_id\.replaceAll\('-', ''\)\} AND /g,
-    replace: () => [''],
-  },
-  {
-    kind: 'policy',
-    files: 'src/**/routes.ts',
-    pattern: /\bpermission: '([\w:]+)'/g,
-    replace: (_, permission = '') => [
-      ...(viewers.includes(permission) ? [] : ["permission: 'self:read'"]),
-      'public: true',
-    ],
-  },
-  {
-    kind: 'grant',
-    files: 'src/auth/policy.ts',
-    pattern: /(?<=\n {2}(?:operator|admin): \[[^\]]*)'([\w:]+)'/g,
-    replace: () => [], // below: the permission moves to another line
-  },
-  {
-    kind: 'role check',
-    files: 'src/auth/access.ts',
-    pattern: /if \(!may\(principal\.role, permission\)\)/g,
-    replace: () => ['if (false)'],
-  },
-  {
-    kind: 'role check',
-    files: 'src/auth/principal.ts',
-    pattern: /\blesser\((\S+), (\S+)\)/g,
-    replace: (_, one = '', other = '') => [one, other],
-  },
-  {
-    kind: 'role check',
-    files: 'src/auth/principal.ts',
-    pattern: /if \((!user\?\.is_active) \|\| (!user\.tenant_is_active)\)/g,
-    replace: (_, user = '', tenant = '') => [`if (${user})`, `if (!user || ${tenant})`, 'if (!user)'],
-  },
-  {
-    kind: 'role check',
-    files: 'src/users/store.ts',
-    pattern: /\beq\((users\.role|users\.is_active), ('admin'|true)\)/g,
-    replace: (_, column = '') => [always(column)],
-  },
-  {
-    kind: 'role check',
-    files: 'src/users/store.ts',
-    pattern: /\bne\((users\.id), id\)/g,
-    replace: (_, column = '') => [always(column)],
-  },
-  {
-    kind: 'role check',
-    files: 'src/users/store.ts',
-    pattern: /if \(!staysAdmin [^\n]*\) await requireAnotherAdmin/g,
-    replace: () => ['if (false) await requireAnotherAdmin'],
-  },
-  {
-    kind: 'transaction',
-    files: 'src/**/*.ts',
-    pattern: /\bdatabase\.transaction\((?=async)/g,
-    replace: () => ['((work: () => Promise<any>) => work())('],
-  },
-  {
-    kind: 'token',
-    files: 'src/auth/tokens.ts',
-    pattern: /\n {6}(algorithms|audience|requiredClaims|currentDate): [^\n]*,(?=\n)/g,
-    replace: () => [''],
-  },
-  {
-    kind: 'token',
-    files: 'src/auth/tokens.ts',
-    pattern: /\n {6}\.\.\.\(config\.issuer [^\n]*,(?=\n)/g,
-    replace: () => [''],
-  },
-  {
-    kind: 'token',
-    files: 'src/auth/tokens.ts',
-    pattern: /clockTolerance: leewaySeconds/g,
-    replace: () => ['clockTolerance: 0', 'clockTolerance: leewaySeconds + 1', 'clockTolerance: 31_536_000'],
-  },
-  {
-    kind: 'token',
-    files: 'src/auth/tokens.ts',
-    pattern: /(?<=requiredClaims: \[[^\]]*)'(\w+)'(?:, )?/g,
-    replace: () => [''],
-  },
-  {
-    kind: 'token',
-    files: 'src/auth/tokens.ts',
-    pattern:
-      /algorithm === 'HS256' \? bySecret : algorithm === 'RS256' \|\| algorithm === 'ES256' \? byKeySet : undefined/g,
-    replace: () => [
-      "algorithm?.startsWith('HS') ? bySecret : algorithm === 'RS256' || algorithm === 'ES256' ? byKeySet : undefined",
-      "algorithm === 'HS256' ? bySecret : byKeySet",
-      'bySecret ?? byKeySet',
-    ],
-  },
-  {
-    kind: 'token',
-    files: 'src/auth/tokens.ts',
-    pattern:
-      /if \((token\.length > longestToken|typeof sub [^\n]*|typeof tenant_id [^\n]*|iat !== [^\n]*|exp - [^\n]*)\) return undefined/g,
-    replace: () => [''],
-  },
-  {
-    kind: 'token',
-    files: 'src/auth/tokens.ts',
-    pattern: /now < known\.expiresAt && now >= known\.verifiedAt && now - known\.verifiedAt < rememberedForMs/g,
-    replace: () => [
-      'now >= known.verifiedAt && now - known.verifiedAt < rememberedForMs',
-      'now < known.expiresAt && now >= known.verifiedAt',
-    ],
-  },
-  {
-    kind: 'token',
-    files: 'src/auth/tokens.ts',
-    pattern: /export const (longestLifeSeconds|leewaySeconds) = ([^\n]+)/g,
-    replace: (_, name = '', value = '') => [
-      `export const ${name} = 2 * ${value}`,
-      `export const ${name} = ${value} / 2`,
-    ],
-  },
-]
-
-/** What every role may do anyway, so that only `public` is weaker. */
-const viewers = [
-  ...(/viewer: \[([^\]]*)\]/.exec(readFileSync('src/auth/policy.ts', 'utf8'))?.[1] ?? '').matchAll(/'([^']+)'/g),
-].map(([, permission = '']) => permission)
-
-/** Changes that no test can notice, each with the reason. */
-const equivalent: { file: string; was: RegExp; now: string; because: string }[] = [
-  {
-    file: 'src/auth/tokens.ts',
-    was: /^algorithms: /,
-    now: '',
-    because: 'the same header has chosen the verifier, and the key decides the rest',
-  },
-  {
-    file: 'src/auth/tokens.ts',
-    was: /^requiredClaims: |^'(exp|sub|tenant_id|role)'/,
-    now: '',
-    because: 'parseClaims refuses what lacks one of them',
-  },
-  {
-    file: 'src/conversations/search.ts',
-    was: /^scope : t/,
-    now: '',
-    because: 'the conversations that are found are bound to the tenant as well; the scope only keeps the search short',
-  },
-]
-
-type Mutant = { kind: string; file: string; line: number; was: string; now: string; text: string }
 
 const option = (name: string) => {
   const at = process.argv.indexOf(`--${name}`)
   return at === -1 ? undefined : (process.argv[at + 1] ?? '')
 }
-const only = option('only')?.toLowerCase()
-const chosen = mutants().filter(
-  ({ kind, file, line, was }) => only === undefined || `${kind} ${file}:${line} ${was}`.toLowerCase().includes(only),
-)
+const isQuick = process.argv.includes('--quick')
+const only = option('only')?.toLowerCase().split('|')
+const chosen = mutants().filter((each) => !only || only.some((text) => describe(each).toLowerCase().includes(text)))
 
 if (process.argv.includes('--list')) {
   for (const each of chosen) console.log(describe(each))
@@ -212,7 +134,7 @@ if (process.argv.includes('--list')) {
 /** All changes there are to make. Throws where a pattern finds nothing: then it checks nothing. */
 function mutants(): Mutant[] {
   const found: Mutant[] = []
-  for (const { kind, files, pattern, replace } of mutations) {
+  for (const { kind, files, pattern, replace, on } of mutations) {
     let matches = 0
     for (const file of [...new Bun.Glob(files).scanSync('.')].sort()) {
       if (file.startsWith('src/testing/')) continue
@@ -226,7 +148,7 @@ function mutants(): Mutant[] {
           kind === 'grant'
             ? [grantToViewers(before, after, was)]
             : replace(...match).map((now) => ({ now, text: before + now + after }))
-        for (const way of ways) found.push({ kind, file, line, was, ...way })
+        for (const way of ways) found.push({ kind, file, line, was, ...way, ...(on && { on }) })
       }
     }
     if (matches === 0)
@@ -247,14 +169,14 @@ async function runAll(all: readonly Mutant[]): Promise<boolean> {
   const startedAt = performance.now()
   try {
     const [folder = ''] = folders
-    const broken = await run(folder, [])
+    const broken = isQuick ? undefined : await run(folder, [])
     if (broken !== undefined) throw new Error(`The tests fail before anything is changed:\n${broken}`)
     const waiting = [...all]
     await Promise.all(
       folders.map(async (own) => {
         for (let next = waiting.shift(); next; next = waiting.shift()) {
           const reason = equivalent.find(
-            ({ file, was, now }) => next?.file === file && was.test(next.was) && next.now === now,
+            ({ file, was, now }) => next?.file === file && was.test(next.was) && now.test(next.now),
           )
           const killer = reason ? undefined : await killerOf(own, next)
           const outcome = reason ? 'equivalent' : killer === undefined ? 'survived' : 'killed'
@@ -275,24 +197,42 @@ async function runAll(all: readonly Mutant[]): Promise<boolean> {
 }
 
 /** The first test that fails because of it; undefined when it survives. */
-async function killerOf(folder: string, { file, text }: Mutant): Promise<string | undefined> {
+async function killerOf(folder: string, mutant: Mutant): Promise<string | undefined> {
+  const { file, text } = mutant
   const path = join(folder, file)
   const original = readFileSync(path, 'utf8')
   writeFileSync(path, text)
   try {
-    // Those that are named after the changed part first: nine of ten changes need no others.
-    const rounds = [related(file), []].flatMap((files) => (files ? [{ files, url: 'sqlite::memory:' }] : []))
-    // Half of what knows the dialects runs on the other one only.
-    if (/\bdialect === /.test(original)) rounds.push({ files: related(file) ?? [], url: 'postgres:embedded' })
-    for (const { files, url } of rounds) {
+    for (const { files, url } of roundsFor(mutant, original)) {
       const output = await run(folder, files, url)
-      if (output !== undefined)
-        return /^\(fail\) (.*?)(?: \[[\d.]+ms\])?$/m.exec(output)?.[1] ?? 'an error outside the tests'
+      if (output === undefined) continue
+      const failed = /^\(fail\) (.*?)(?: \[[\d.]+ms\])?$/m.exec(output)?.[1]
+      if (failed !== undefined) return failed
+      // It may not even load, or never end; but then it has to be the change's fault.
+      writeFileSync(path, original)
+      const otherwise = await run(folder, files, url)
+      if (otherwise !== undefined) throw new Error(`The tests fail although nothing is changed:\n${otherwise}`)
+      return 'an error outside the tests'
     }
     return undefined
   } finally {
     writeFileSync(path, original)
   }
+}
+
+/** Those that are named after the changed part first, the likeliest before all others: most changes need no more. */
+function roundsFor({ file, on }: Mutant, original: string): { files: readonly string[]; url: string }[] {
+  const [likeliest, ...others] = related(file)
+  const named = [likeliest === undefined ? [] : [likeliest], others].filter((files) => files.length > 0)
+  const rounds = (url: string) => named.map((files) => ({ files, url }))
+  if (on) return rounds('postgres:embedded')
+  // Half of what knows the dialects runs on the other one only.
+  const isOfBoth = /\bdialect === /.test(original) || /postgres/.test(file)
+  return [
+    ...rounds('sqlite::memory:'),
+    ...(isQuick ? [] : [{ files: [], url: 'sqlite::memory:' }]),
+    ...(isOfBoth ? rounds('postgres:embedded') : []),
+  ]
 }
 
 /** The output of the failing tests; undefined when all pass. Without names: all that have to do with the service. */
@@ -303,33 +243,18 @@ async function run(folder: string, files: readonly string[], url = 'sqlite::memo
     env: { ...process.env, TESTING_DATABASE_URL: url, DATABASE_URL: '' },
     stdout: 'pipe',
     stderr: 'pipe',
-    timeout: 300_000,
+    timeout: files.length > 0 ? 120_000 : 300_000,
   })
   const [output, errors] = await Promise.all([new Response(tests.stdout).text(), new Response(tests.stderr).text()])
   return (await tests.exited) === 0 ? undefined : `${output}\n${errors}`
 }
 
-function related(file: string): string[] | undefined {
-  const [, feature = ''] = file.split('/')
-  const words: Record<string, string[]> = {
-    auth: [
-      'test/integration/token',
-      'test/integration/jwks',
-      'test/integration/auth',
-      'test/integration/sweeps/auth',
-      'test/unit/policy',
-    ],
-    chat: ['test/integration/chat', 'test/integration/idempotency', 'test/integration/sweeps/isolation'],
-    conversations: [
-      'test/integration/conversations',
-      'test/integration/search',
-      'test/integration/messages',
-      'test/integration/sweeps',
-    ],
-    users: ['test/integration/user', 'test/integration/sweeps'],
-    tenants: ['test/integration/tenant', 'test/integration/sweeps'],
-  }
-  return words[feature] ?? (file.endsWith('routes.ts') ? ['test/integration/sweeps'] : undefined)
+function related(file: string): string[] {
+  const [, feature = '', part = ''] = file.replace(/\.\w+$/, '').split('/')
+  const otherwise = file.endsWith('routes.ts') ? ['integration/sweeps'] : []
+  const [ofPart, ofFeature] = [noticedBy[`${feature}/${part}`], noticedBy[feature] ?? otherwise]
+  const names = isQuick ? (ofPart ?? ofFeature) : [...(ofPart ?? []), ...ofFeature]
+  return [...new Set(names)].map((name) => `test/${name}`)
 }
 
 /** A folder with all that tests need, in which a file can be changed while others work here. */

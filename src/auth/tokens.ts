@@ -82,23 +82,30 @@ function secretVerifier(secret: string): Verify {
  */
 function keySetVerifier(url: string, clock: Clock, egress: Pick<Egress, 'fetch'>): Verify {
   let fetchedAt = Number.NEGATIVE_INFINITY
-  const keys = createRemoteJWKSet(new URL(url), {
-    cacheMaxAge: 600_000,
-    cooldownDuration: 30_000,
-    timeoutDuration: fetchTimeoutMs,
-    // jose spares the server only after a success; without this, while it is down, every stranger's token is a fetch.
-    [customFetch]: async (from, { headers }) => {
-      const now = clock.now().getTime()
-      if (Math.abs(now - fetchedAt) < betweenFetchesSeconds * 1000)
-        throw new Error('The key set could not be fetched a moment ago.')
-      fetchedAt = now
-      return await egress.fetch(from, {
-        headers: Object.fromEntries(headers),
-        limits: { timeoutMs: fetchTimeoutMs, largestAnswer: largestKeySet },
-      })
-    },
-  })
+  const noKeys = () =>
+    createRemoteJWKSet(new URL(url), {
+      cacheMaxAge: 600_000,
+      cooldownDuration: 30_000,
+      timeoutDuration: fetchTimeoutMs,
+      // jose spares the server only after a success; without this, while it is down, every stranger's token is a fetch.
+      [customFetch]: async (from, { headers }) => {
+        const now = clock.now().getTime()
+        if (Math.abs(now - fetchedAt) < betweenFetchesSeconds * 1000)
+          throw new Error('The key set could not be fetched a moment ago.')
+        fetchedAt = now
+        return await egress.fetch(from, {
+          headers: Object.fromEntries(headers),
+          limits: { timeoutMs: fetchTimeoutMs, largestAnswer: largestKeySet },
+        })
+      },
+    })
+  let keys = noKeys()
   return async (token, options) => {
+    // By a clock that was set back, jose would take its keys for new until the time of the fetch comes again.
+    if (fetchedAt - clock.now().getTime() >= betweenFetchesSeconds * 1000) {
+      fetchedAt = Number.NEGATIVE_INFINITY
+      keys = noKeys()
+    }
     try {
       return (await jwtVerify(token, keys, options)).payload
     } catch (error) {

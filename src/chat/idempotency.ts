@@ -93,7 +93,9 @@ export function idempotencyKeys({ database, clock }: Deps, { tenant_id, user_id 
         ])
       }
       if (known.response) return { state: 'answered', reply: known.response as Reply }
-      if (known.locked_until > now) throw stillRunning()
+      // One that lasts longer than any was given by a clock that has been set back since.
+      const longest = leaseUntil(totalMs + leaseSlackMs)
+      if (known.locked_until > now && known.locked_until <= longest) throw stillRunning()
       const lease = leaseUntil(totalMs)
       await database.update(idempotency_keys).set({ locked_until: lease }).where(mine)
       return { state: 'resumed', conversation_id: known.conversation_id, position: known.position, lease }

@@ -46,13 +46,14 @@ export function pruning(
         .set({
           state: 'dead',
           due_at: null,
+          lease_id: null,
           last_error: 'No process knew this kind of work for a week.',
           updated_at: now,
         })
         .where(
           and(
             eq(jobs.tenant_id, context.tenant_id),
-            eq(jobs.state, 'queued'),
+            // Those that are over are not due; of one that somebody began, the lease ended then.
             lt(jobs.due_at, before(keptDays.unknown)),
             notInArray(jobs.kind, [...knownKinds]),
           ),

@@ -6,6 +6,7 @@ import { type AttemptDeps, attempt, type JobEnd } from './attempt'
 import type { JobBell, JobKind } from './job'
 import { type LeaseTable, leaseTable } from './leases'
 import { ensureSchedules, queueDueSchedules, type TenantSchedule } from './schedules'
+import { bringBack } from './set-back'
 
 export type WorkerDeps = {
   readonly database: Database
@@ -84,6 +85,11 @@ export class JobWorker {
     while (this.#crew.working.size > 0) await Promise.all(this.#crew.working)
   }
 
+  /** Brings back the jobs and schedules that wait for a time which only a wrong clock had said. */
+  async bringBack(): Promise<void> {
+    await bringBack(this.deps, this.#attempts.leaseMs)
+  }
+
   /** Gives active tenants the schedules that every tenant has, where they do not have them yet. */
   async ensureSchedules(): Promise<void> {
     await ensureSchedules(this.deps, this.options.everyTenant ?? [])
@@ -91,14 +97,18 @@ export class JobWorker {
 
   async #keepLooking(): Promise<void> {
     let ensuredAt = Number.NEGATIVE_INFINITY
+    let lookedAt = new Date(0)
     while (!this.#draining) {
       const rung = Promise.withResolvers<void>()
       this.#wake = rung.resolve // before it looks: what is queued while it does is not missed
       try {
-        if (performance.now() - ensuredAt >= ensureEveryMs) {
+        const now = this.deps.clock.now()
+        if (now < lookedAt || performance.now() - ensuredAt >= ensureEveryMs) {
+          await this.bringBack()
           await this.ensureSchedules()
           ensuredAt = performance.now()
         }
+        lookedAt = now
         await queueDueSchedules(this.deps)
         this.#hire(this.#crew)
         this.#isFailing = false

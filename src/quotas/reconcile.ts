@@ -8,6 +8,8 @@ type Deps = { readonly database: Database; readonly clock: Clock }
 
 /** A reply of which nothing was heard for so long after its time was up is not waited for any longer. */
 const keptForMs = 24 * 60 * 60 * 1000
+/** Clocks of several processes differ, and so does how long a reply may take. */
+const expirySlackMs = 60 * 60 * 1000
 const atOnce = 500
 
 /**
@@ -34,9 +36,10 @@ export async function reconcileQuotas({ database, clock }: Deps, tenant_id?: str
   }
 }
 
-/** What has expired; and, where all tenants are meant, all whose usage is recorded, because that is the end of a reply. */
+/** What has expired, or was held by a clock that was a day ahead and has been set back since; and, where all tenants are meant, all whose usage is recorded, because that is the end of a reply. */
 async function overdue(database: Database, now: Date, tenant_id: string | undefined, after: string) {
-  const expired = lte(quota_reservations.expires_at, now)
+  const longest = new Date(now.getTime() + keptForMs + expirySlackMs)
+  const expired = or(lte(quota_reservations.expires_at, now), gt(quota_reservations.expires_at, longest))
   return await database
     .select({
       tenant_id: quota_reservations.tenant_id,

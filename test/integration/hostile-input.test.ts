@@ -134,6 +134,20 @@ describe('a hostile body', () => {
     })
   })
 
+  test('may be 32 levels deep, and not 33', async ({ operatorA }) => {
+    const levels = (depth: number) => `{"metadata":${'{"x":'.repeat(depth - 1)}1${'}'.repeat(depth)}`
+
+    const answers = [
+      await operatorA.post('/api/v1/conversations', levels(32)),
+      await operatorA.post('/api/v1/conversations', levels(33)),
+    ]
+
+    expect(answers.map(({ status }) => status)).toEqual([201, 422])
+    expect(answers[1]?.body.errors).toEqual([
+      { in: 'body', path: '', message: 'must not be nested deeper than 32 levels' },
+    ])
+  })
+
   test('means the last of two equal keys', async ({ operatorA }) => {
     const response = await operatorA.post('/api/v1/conversations', '{"title":"first","title":"last"}')
 

@@ -203,6 +203,40 @@ describe('A chat with an Idempotency-Key', () => {
     expect(await database.select().from(usage_records)).toHaveLength(2)
   })
 
+  test('is taken over when its lease was given by a clock that has been set back since', async (world) => {
+    const { operatorA, model, clock } = world
+    model.does({ type: 'hang' }, { type: 'text', text: 'Late' }, { type: 'end' }).says('In time')
+    clock.advance({ minutes: 40 })
+    const dead = operatorA.post(path, { message: 'Hello' }, withKey('key-1'))
+    await model.hanging
+    clock.advance({ seconds: -30 })
+    const early = await operatorA.post(path, { message: 'Hello' }, withKey('key-1'))
+    clock.advance({ minutes: -39 })
+
+    const taken = await operatorA.post(path, { message: 'Hello' }, withKey('key-1'))
+
+    expect(early.status).toBe(409)
+    expect(taken).toMatchObject({ status: 200, body: { response: 'In time' } })
+    model.release()
+    expect(await dead).toMatchObject({ status: 409, body: { code: 'conflict' } })
+  })
+
+  test('answers whoever repeats it although the tenant has no tokens left by now', async ({
+    operatorA,
+    adminA,
+    model,
+  }) => {
+    model.says('Before')
+    const first = await operatorA.post(path, { message: 'Hello' }, withKey('key-1'))
+    await adminA.patch('/api/v1/admin/tenant/settings', { monthly_token_quota: 0 })
+
+    const again = await operatorA.post(path, { message: 'Hello' }, withKey('key-1'))
+    const another = await operatorA.post(path, { message: 'Hello' }, withKey('key-2'))
+
+    expect(again).toMatchObject({ status: 200, body: first.body })
+    expect(another.status).toBe(429)
+  })
+
   test('is forgotten after 24 hours', async ({ operatorA, model, clock }) => {
     model.says('Yesterday').says('Today')
     await operatorA.post(path, { message: 'Hello' }, withKey('key-1'))

@@ -83,6 +83,23 @@ describe.serial('A change of keys', () => {
     expect(issuer.fetches()).toBe(2)
   })
 
+  test('is noticed although the clock was set back by a day since the keys were fetched', async ({ users, clock }) => {
+    await using issuer = issuerOf(rsa)
+    clock.advance({ days: 1 })
+    using time = moving(clock)
+    const { keysOnly } = clientsOf(issuer.url)
+    const old = () => keysOnly.get('/api/v1/me', bearer(signedBy(rsa, 'RS256', claimsOf(users.viewerA))))
+    const young = () => keysOnly.get('/api/v1/me', bearer(signedBy(later, 'RS256', claimsOf(users.viewerA))))
+    await keysOnly.get('/api/v1/me', bearer(signedBy(rsa, 'RS256', claimsOf(users.viewerA))))
+    issuer.publish(later)
+    time.pass({ days: -1 })
+
+    const responses = [await young(), await old()]
+
+    expect(responses).toMatchObject([{ status: 200 }, invalidToken()])
+    expect(issuer.fetches()).toBe(2)
+  })
+
   test('is looked for once in 30 s, however many unknown keys are named', async ({ users, clock }) => {
     await using issuer = issuerOf(rsa)
     using time = moving(clock)

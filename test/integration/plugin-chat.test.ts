@@ -2,7 +2,7 @@ import type { ChatHooks, PluginContext } from '../../src/plugins/plugin'
 import { events } from '../../src/testing'
 import { describe, expect, type Fixtures, test } from '../kit'
 import { speaking } from '../speaking'
-import { aPlugin, operatorWith } from '../with-plugins'
+import { aPlugin, operatorWith, peopleWith } from '../with-plugins'
 
 type Hooks = ChatHooks<Record<string, unknown>>
 const open = { deadlineMs: 1000, onFailure: 'open' } as const
@@ -224,6 +224,12 @@ const wrongs: [string, () => never][] = [
   ['answers with a number', () => 42 as never],
   ['answers with an empty object', () => ({ messages: [], refuse: '', text: '' }) as never],
   ['answers with a list', () => [] as never],
+  ['annotates with too much', () => ({ messages: [], annotate: { x: 'x'.repeat(4096) } }) as never],
+  ['annotates with what cannot be stored', () => ({ messages: [], annotate: { x: '\0' } }) as never],
+  [
+    'answers with values of other kinds',
+    () => ({ messages: [{ role: 'nobody', content: 42 }], refuse: 42, text: 42 }) as never,
+  ],
 ]
 
 describe.each(['admit', 'prepare', 'review'] as const)('A plugin that in `%s`', (hook) => {
@@ -289,6 +295,50 @@ describe('A plugin whose rewriting', () => {
 })
 
 describe('What a plugin is given', () => {
+  test('is its own: one that changes it and then fails has changed nothing', async (world) => {
+    const spoil: Hooks = {
+      prepare: {
+        ...open,
+        run(messages) {
+          for (const message of messages) Object.assign(message, { content: 'spoilt' })
+          throw new Error('too late')
+        },
+      },
+    }
+    const operator = await operatorWith(world, aPlugin({ chat: spoil }))
+    world.model.says('Hello')
+
+    const response = await operator.post('/api/v1/chat', { message: 'Hello?' })
+
+    expect(response.status).toBe(200)
+    expect(world.model.asked.map(({ request }) => request.messages)).toEqual([[{ role: 'user', content: 'Hello?' }]])
+  })
+
+  test('says when nobody waits any longer, which is no failure of the plugin', async (world) => {
+    const begun = Promise.withResolvers<AbortSignal>()
+    const hang: Hooks = {
+      admit: {
+        deadlineMs: 60_000,
+        onFailure: 'open',
+        run(_, { signal }) {
+          begun.resolve(signal)
+          return new Promise(() => {})
+        },
+      },
+    }
+    const { adminA, operatorA } = peopleWith(world, [aPlugin({ chat: hang })])
+    await adminA.post('/api/v1/plugins/example/enable')
+    const caller = new AbortController()
+
+    const chat = operatorA.post('/api/v1/chat', { message: 'Hello?' }, { signal: caller.signal })
+    const signal = await begun.promise
+    caller.abort()
+    const response = await chat
+
+    expect([signal.aborted, response.body.code]).toEqual([true, 'provider_unavailable'])
+    expect((await adminA.get('/api/v1/plugins/example')).body).not.toHaveProperty('last_failure')
+  })
+
   test('is its tenant, its config, the clock and a signal', async (world) => {
     const seen: PluginContext<Record<string, unknown>>[] = []
     const look: Hooks = { admit: { ...open, run: (_, context) => void seen.push(context) } }

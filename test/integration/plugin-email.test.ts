@@ -237,6 +237,19 @@ describe('The mail plugin', () => {
     await server.left
   })
 
+  test('leaves a server that greets with more than 64 KB', async () => {
+    const greeting = '220-x\r\n'.repeat(20_000) // 140 KB, and there it stops
+    const server = createServer((socket) => socket.on('error', () => {}).write(greeting))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const address = server.address()
+    const port = typeof address === 'object' && address ? address.port : 0
+
+    const result = await send({ ...configAt(port), security: 'none' })
+
+    server.close()
+    expect(result).toEqual({ again: 'No mail could be handed to mail.example.com (EPROTOCOL).' })
+  })
+
   test('leaves a server that is silent when its job ends', async () => {
     await using server = await listening()
     const job = new AbortController()

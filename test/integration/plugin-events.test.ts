@@ -282,13 +282,14 @@ describe('A plugin with a schedule', () => {
   test('does not work where it was switched off', async (world) => {
     const times: string[] = []
     const { adminA, work } = peopleWith(world, [nightly(times)])
-    await adminA.post('/api/v1/plugins/example/enable', { config: { cron: '0 3 * * *' } })
+    await adminA.post('/api/v1/plugins/example/enable', { config: { cron: '*/5 * * * *' } })
     await adminA.post('/api/v1/plugins/example/disable')
-    world.clock.advance({ days: 1 })
+    world.clock.advance({ minutes: 10 })
 
     await work()
 
     expect(times).toEqual([])
+    expect((await adminA.get('/api/v1/admin/jobs')).body).toEqual([])
   })
 
   test('follows a change of its config', async (world) => {

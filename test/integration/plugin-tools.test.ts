@@ -71,6 +71,30 @@ describe('A tool', () => {
     ])
   })
 
+  test('is given no text that cannot be stored', async (world) => {
+    const seen: string[] = []
+    const repeat: Tool<Record<string, unknown>> = tool({
+      name: 'repeat',
+      description: 'Says it again.',
+      parameters: shape({ text: Type.String() }),
+      deadlineMs: 1000,
+      run({ text }) {
+        seen.push(text)
+        return text
+      },
+    })
+    const operator = await operatorWith(world, aPlugin({ tools: [repeat] }))
+    world.model.calls(['repeat', { text: 'a\0b\ud800' }]).says('Said.')
+
+    const { body: reply } = await operator.post('/api/v1/chat', { message: 'Say it.' })
+
+    expect(seen).toEqual(['a\ufffdb\ufffd'])
+    expect((await messagesOf(world, reply.conversation_id))[1]).toMatchObject({
+      content: 'a\ufffdb\ufffd',
+      tool_call: { name: 'repeat', arguments: { text: 'a\ufffdb\ufffd' } },
+    })
+  })
+
   test('leaves its result among the messages, before the reply', async (world) => {
     const operator = await operatorWith(world, aPlugin({ tools: [add] }))
     world.model.calls(['add', { numbers: [1, 2] }], ['add', { numbers: [3] }]).says('3 and 3.')

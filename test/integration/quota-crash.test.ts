@@ -83,6 +83,19 @@ describe('A process that was killed between reserving and settling', { seed }, (
     expect(await quotaReservations()).toEqual([{ tokens: 0 }])
   })
 
+  test("is waited for by the job of its tenant too, and has nobody else's tokens counted for it", async (world) => {
+    const { tenantA, crashed, clock } = world
+    await replyOf({ ...world, crashed: { ...crashed, id: newId(clock) } })
+    const early = await reconcileQuotas(deps, tenantA.id)
+    const held = await quotaReservations()
+    clock.advance({ minutes: 3 })
+
+    const changed = await reconcileQuotas(deps, tenantA.id)
+
+    expect([early, held, changed]).toEqual([0, [{ tokens: 800 }], 1])
+    expect(await quotaMonths()).toEqual([{ month: '2026-03', used: 0, reserved: 0 }])
+  })
+
   test('is forgotten when nothing was heard of it for a day', async ({ clock }) => {
     clock.advance({ minutes: 3 })
     await reconcileQuotas(deps)
@@ -92,6 +105,19 @@ describe('A process that was killed between reserving and settling', { seed }, (
 
     expect([forgotten, await reconcileQuotas(deps)]).toEqual([1, 0])
     expect(await quotaReservations()).toEqual([])
+    expect(await quotaMonths()).toEqual([{ month: '2026-03', used: 0, reserved: 0 }])
+  })
+
+  test('under a clock that has been set back since is not waited for until that time comes again', async ({
+    clock,
+  }) => {
+    clock.advance({ hours: -23 })
+    const dayAtMost = await reconcileQuotas(deps)
+    clock.advance({ hours: -3 })
+
+    const longer = await reconcileQuotas(deps)
+
+    expect([dayAtMost, longer]).toEqual([0, 1])
     expect(await quotaMonths()).toEqual([{ month: '2026-03', used: 0, reserved: 0 }])
   })
 

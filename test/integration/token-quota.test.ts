@@ -130,7 +130,7 @@ describe('monthly_token_quota of 500', { seed: quotaOf(500) }, (test) => {
   })
 
   test('is still used up when the clock goes back from the next month', async ({ operatorA, users, model, clock }) => {
-    model.says('One', costs500).says('In April', costs500)
+    model.says('One', costs500).says('In April', { prompt_tokens: 3, completion_tokens: 2 })
     await operatorA.post(path, hello)
     clock.advance({ seconds: restOfMarch })
     await operatorA.post(path, hello, await tokenNow(users.operatorA, clock))
@@ -141,7 +141,7 @@ describe('monthly_token_quota of 500', { seed: quotaOf(500) }, (test) => {
     expect(back).toMatchObject({ status: 429, headers: { 'retry-after': '1' }, body: { code: 'quota_exceeded' } })
     expect(await quotaMonths()).toEqual([
       { month: '2026-03', used: 500, reserved: 0 },
-      { month: '2026-04', used: 500, reserved: 0 },
+      { month: '2026-04', used: 5, reserved: 0 },
     ])
   })
 
@@ -278,6 +278,20 @@ describe('A quota that is set in the middle of a month', () => {
       model.forget()
     },
   )
+
+  test('does not count what was used in a month to come, by a clock that was ahead', async (world) => {
+    const { operatorA, adminA, users, model, clock } = world
+    model.says('In April', costs500).says('In March', costs500)
+    clock.advance({ seconds: restOfMarch })
+    await operatorA.post(path, hello, await tokenNow(users.operatorA, clock))
+    clock.advance({ seconds: -restOfMarch })
+    await adminA.patch(settings, { monthly_token_quota: 500 })
+
+    const first = await operatorA.post(path, hello)
+    const second = await operatorA.post(path, hello)
+
+    expect([first.status, second.status]).toEqual([200, 429])
+  })
 
   test('does not count what was used in other months', async ({ operatorA, adminA, users, model, clock }) => {
     model.says('In March', costs500).says('In April')

@@ -96,6 +96,25 @@ describe('Failures at the same time', () => {
     expect(await acme.store().get('test_greeter')).toMatchObject({ last_failure: { count: 10, message: 'No' } })
   })
 
+  test('are told in 500 characters, of which none is half of one', async () => {
+    await using acme = await world()
+    await acme.store().enable('test_greeter', {})
+
+    await recordFailure(acme.deps, acme.tenant_id, 'test_greeter', `${'x'.repeat(499)}\u{1f600}`)
+
+    expect((await acme.store().get('test_greeter')).last_failure?.message).toBe(`${'x'.repeat(499)}\ufffd`)
+  })
+
+  test('are told without a secret, also where a library has written it as JSON', async () => {
+    await using acme = await world()
+    const secret = 'ca"na\\ry'
+    await acme.store().enable('test_courier', { config: { url: 'https://courier.example', signing_key: secret } })
+
+    await recordFailure(acme.deps, acme.tenant_id, 'test_courier', `No ${secret}, no ${JSON.stringify(secret)}`)
+
+    expect((await acme.store().get('test_courier')).last_failure?.message).toBe('No ********, no "********"')
+  })
+
   test('of what has no row are of no consequence', async () => {
     await using acme = await world()
 

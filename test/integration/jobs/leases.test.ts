@@ -98,6 +98,50 @@ describe('A lease', () => {
     expect((await stored(kept))?.state).not.toBe('running')
   })
 
+  test('that was stolen as the job ended leaves the job to the thief', async ({ tenantA }) => {
+    const ends: string[] = []
+    const thief = '01890000-0000-7000-8000-00000000beef'
+    const { jobDeps, worker } = working(
+      [noting((_, { id }) => database.update(jobs).set({ lease_id: thief }).where(eq(jobs.id, id)))],
+      { onAttempt: (_, end) => void ends.push(end) },
+    )
+    await enqueue(jobDeps, tenantA.id, note('stolen'))
+
+    await worker.runDue()
+
+    expect(ends).toEqual(['lost'])
+    expect(await all()).toMatchObject([{ state: 'running', lease_id: thief }])
+  })
+
+  test('that cannot be extended ends with its time, and the job is aborted', async ({ tenantA, clock }) => {
+    const ends: string[] = []
+    let isBroken = false
+    const flaky = new Proxy(database, {
+      get(target, name) {
+        if (name === 'update' && isBroken) throw new Error('The database is gone.')
+        return Reflect.get(target, name)
+      },
+    })
+    const reporter = { info() {}, warn() {}, unexpected() {} }
+    const { jobDeps, worker } = working(
+      [
+        noting(async (_, { attempt, signal }) => {
+          isBroken = attempt === 1
+          if (!isBroken) return
+          clock.advance({ seconds: 1 })
+          await new Promise((resolve) => signal.addEventListener('abort', resolve))
+        }),
+      ],
+      { leaseMs, concurrency: 1, onAttempt: (_, end) => void ends.push(end) },
+      { database: flaky, reporter },
+    )
+    await enqueue(jobDeps, tenantA.id, note('of an outage'))
+
+    await worker.runDue()
+
+    expect(ends).toEqual(['lost', 'done'])
+  })
+
   test('is another one at each claim', async ({ tenantA, clock }) => {
     const { claim, finish } = leaseTable(database, ['note'])
     await enqueue(working([]).jobDeps, tenantA.id, note('twice'))
@@ -111,6 +155,23 @@ describe('A lease', () => {
 
     expect([first.attempts, second.attempts]).toEqual([1, 2])
     expect([byFirst, bySecond]).toEqual([false, true])
+  })
+
+  test('of a process that died does not outlast the clock that gave it', async ({ tenantA, clock }) => {
+    const ran: number[] = []
+    const { jobDeps, worker } = working([noting((_, { attempt }) => void ran.push(attempt))])
+    clock.advance({ days: 40 })
+    await enqueue(jobDeps, tenantA.id, note('left behind'))
+    await leaseTable(database, ['note']).claim(clock.now(), after(60, clock.now()))
+    clock.advance({ days: -40 })
+
+    await worker.bringBack()
+    await worker.runDue()
+    const early = [...ran]
+    clock.advance({ seconds: 60 })
+    await worker.runDue()
+
+    expect([early, ran]).toEqual([[], [2]])
   })
 
   test('is not over because the clock is set back', async ({ tenantA, clock }) => {

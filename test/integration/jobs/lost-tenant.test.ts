@@ -1,10 +1,12 @@
 import { afterAll, test as anyTest, describe, expect } from 'bun:test'
 import { dialect } from '../../../src/database/dialect'
-import { jobs } from '../../../src/database/tables'
+import { asTenant } from '../../../src/database/reach'
+import { jobs, tenants } from '../../../src/database/tables'
+import { enqueue } from '../../../src/jobs/queue'
 import { Lifetime } from '../../../src/lifetime'
 import { createTenant } from '../../../src/tenants/store'
-import { overAll, ownDatabase, rowsOf } from '../../own-database'
-import { all, noting, working } from './working'
+import { overAll, ownDatabase, rowsOf, seeingAll } from '../../own-database'
+import { all, note, noting, working } from './working'
 
 const test = anyTest.serial
 const own = await ownDatabase()
@@ -48,4 +50,26 @@ describe('A job that lost its tenant', () => {
       expect(await all(database)).toMatchObject([...lost.map(() => dead), { state: 'done', last_error: null }])
     }),
   )
+})
+
+// SQLite has no row level security.
+describe.if(dialect === 'postgres')('A job whose query forgets to ask for its tenant', () => {
+  test('sees the rows of its tenant, and no others', async () => {
+    const [one, other] = [
+      await createTenant({ database, clock }, { slug: 'one', name: 'One' }),
+      await createTenant({ database, clock }, { slug: 'other', name: 'Other' }),
+    ]
+    const seen: unknown[] = []
+    const kind = noting(async () => void seen.push(await database.select({ id: tenants.id }).from(tenants)))
+    const reporter = { info() {}, warn() {}, unexpected() {} }
+    const changes = { database, clock, reporter, lifetime: new Lifetime(() => {}) }
+    const { worker, jobDeps } = working([kind], {}, changes)
+    await asTenant(one, () => enqueue(jobDeps, one, note('all of them')))
+
+    await worker.runDue()
+
+    expect(seen).toEqual([[{ id: one }]])
+    const all = await seeingAll(() => database.select({ id: tenants.id }).from(tenants))
+    expect(all.map(({ id }) => id)).toContain(other)
+  })
 })

@@ -39,6 +39,22 @@ describe.serial('A queued job', () => {
     expect(await stored(id)).toMatchObject({ state: 'queued', due_at: dueAt })
   })
 
+  test('by a clock that was 40 days ahead is done once that is noticed', async ({ tenantA, clock }) => {
+    const ran: string[] = []
+    const { jobDeps, worker } = working([noting(({ text }) => void ran.push(text))])
+    clock.advance({ days: 40 })
+    await enqueue(jobDeps, tenantA.id, note('ahead'))
+    clock.advance({ days: -40 })
+    await enqueue(jobDeps, tenantA.id, note('later', { dueAt: after(3600, startsAt) }))
+    await worker.runDue()
+    const before = [...ran]
+
+    await worker.bringBack()
+    await worker.runDue()
+
+    expect([before, ran]).toEqual([[], ['ahead']])
+  })
+
   test('is there once for a key, of its tenant and kind', async ({ tenantA, tenantB }) => {
     const { jobDeps } = working([])
     const first = await enqueue(jobDeps, tenantA.id, note('1', { uniqueKey: 'key' }))

@@ -1,15 +1,17 @@
 import { Type } from '@sinclair/typebox'
 import { asc, eq } from 'drizzle-orm'
 import { job_schedules, jobs, tenants } from '../../../src/database/tables'
+import { newId } from '../../../src/ids'
 import type { JobKind } from '../../../src/jobs/job'
 import { everyTenant, jobKinds } from '../../../src/jobs/kinds'
+import { leaseTable } from '../../../src/jobs/leases'
 import { enqueue } from '../../../src/jobs/queue'
 import { queueDueSchedules, removeSchedule, setSchedule } from '../../../src/jobs/schedules'
 import { shape } from '../../../src/schema'
 import { createTenant } from '../../../src/tenants/store'
 import { database, deps, describe, expect, startsAt, test } from '../../kit'
 import { plantDeadJob } from '../dead-job'
-import { all, note, working } from './working'
+import { after, all, note, working } from './working'
 
 const at = (time: string) => new Date(`${time}Z`)
 const daily = { name: 'export', kind: 'report', payload: { format: 'csv' }, cron: '0 0 * * *' }
@@ -111,6 +113,33 @@ describe.serial('A schedule', () => {
     expect(await schedules()).toMatchObject([{ next_at: at('2026-03-03T00:00') }])
   })
 
+  test('set by a clock that was a year ahead comes back by itself, once', async ({ tenantA, clock }) => {
+    const { ran, jobDeps, worker } = reporting()
+    clock.advance({ days: 365 })
+    await setSchedule(jobDeps, tenantA.id, daily)
+    clock.advance({ days: -365 })
+
+    await worker.bringBack()
+    const broughtBack = await schedules()
+    clock.advance({ hours: 15 })
+    await worker.bringBack()
+    await worker.runDue()
+
+    expect(broughtBack).toMatchObject([{ next_at: at('2026-03-03T00:00') }])
+    expect(ran).toEqual([`2026-03-03T00:00:00.000Z ${tenantA.id}`])
+  })
+
+  test('set by another process whose clock is a minute ahead stays as it is', async ({ tenantA, clock }) => {
+    const { jobDeps, worker } = working([])
+    clock.advance({ hours: 15 })
+    await setSchedule(jobDeps, tenantA.id, daily)
+    clock.advance({ seconds: -60 })
+
+    await worker.bringBack()
+
+    expect(await schedules()).toMatchObject([{ next_at: at('2026-03-04T00:00') }])
+  })
+
   test('keeps what is due of it when it is set again as it is, and not when its time changes', async ({
     tenantA,
     clock,
@@ -127,16 +156,28 @@ describe.serial('A schedule', () => {
     expect(await schedules()).toMatchObject([{ cron: '0 6 * * *', next_at: at('2026-03-03T06:00') }])
   })
 
+  test('is done beside another of the same tenant and time', async ({ tenantA, clock }) => {
+    const { ran, jobDeps, worker } = reporting()
+    await setSchedule(jobDeps, tenantA.id, daily)
+    await setSchedule(jobDeps, tenantA.id, { ...daily, name: 'another' })
+
+    clock.advance({ days: 1 })
+    await worker.runDue()
+
+    expect(ran).toEqual(Array(2).fill(`2026-03-03T00:00:00.000Z ${tenantA.id}`))
+  })
+
   test('ends when it is removed, and only for its tenant', async ({ tenantA, tenantB, clock }) => {
     const { ran, jobDeps, worker } = reporting()
     await setSchedule(jobDeps, tenantA.id, daily)
+    await setSchedule(jobDeps, tenantA.id, { ...daily, name: 'another', cron: '1 0 * * *' })
     await setSchedule(jobDeps, tenantB.id, daily)
 
     await removeSchedule(jobDeps, tenantA.id, daily.name)
     clock.advance({ days: 1 })
     await worker.runDue()
 
-    expect(ran).toEqual([`2026-03-03T00:00:00.000Z ${tenantB.id}`])
+    expect(ran.sort()).toEqual([`2026-03-03T00:00:00.000Z ${tenantB.id}`, `2026-03-03T00:01:00.000Z ${tenantA.id}`])
   })
 
   test('rests while its tenant is out of service', async ({ tenantA, clock }) => {
@@ -200,14 +241,14 @@ describe.serial('What every tenant has', () => {
     expect(found(await schedules())).not.toContain(inactive)
   })
 
-  test('costs one statement where all is as it is declared', async ({ ledger }) => {
-    const { worker } = working([], { everyTenant: [nightly] })
+  test('costs one statement each where all is as it is declared', async ({ ledger }) => {
+    const { worker } = working([], { everyTenant: [nightly, { name: 'hourly', kind: 'other', cron: '7 * * * *' }] })
     await worker.ensureSchedules()
     const before = ledger.statements.length
 
     await worker.ensureSchedules()
 
-    expect(ledger.statements).toHaveLength(before + 1)
+    expect(ledger.statements).toHaveLength(before + 2)
   })
 
   test('changes when it is declared otherwise', async () => {
@@ -285,6 +326,46 @@ describe.serial('The pruning', () => {
     expect((await all()).filter(({ kind }) => kind !== 'jobs.prune')).toMatchObject([
       { kind: 'gone', state: 'dead', last_error: 'No process knew this kind of work for a week.' },
       { kind: 'newer', state: 'queued', last_error: null },
+    ])
+  })
+
+  test('is for one tenant, however much another has', async ({ tenantA, tenantB, clock }) => {
+    const old = new Date(startsAt.getTime() - 40 * 24 * 3600 * 1000)
+    const row = { payload: {}, created_at: old, updated_at: old }
+    const done = { ...row, kind: 'note', state: 'done' as const, due_at: null }
+    const waiting = { ...row, kind: 'gone', state: 'queued' as const, due_at: old }
+    const of = (tenant_id: string, each: typeof done | typeof waiting, count: number) =>
+      Array.from({ length: count }, () => ({ ...each, tenant_id, id: Bun.randomUUIDv7() }))
+    await database.insert(jobs).values([...of(tenantA.id, done, 600), ...of(tenantA.id, waiting, 1)])
+    await database.insert(jobs).values([...of(tenantB.id, done, 1), ...of(tenantB.id, waiting, 1)])
+    const prune = jobKinds(deps).find(({ name }) => name === 'jobs.prune')
+    const context = { tenant_id: tenantB.id, id: newId(clock), attempt: 1, signal: new AbortController().signal }
+
+    await prune?.run({ at: '' }, context)
+
+    const rows = await database.select({ tenant_id: jobs.tenant_id, state: jobs.state }).from(jobs)
+    const states = (tenant_id: string) => rows.filter((row) => row.tenant_id === tenant_id).map(({ state }) => state)
+    expect(states(tenantB.id)).toEqual(['dead'])
+    expect(states(tenantA.id).sort()).toEqual([...Array(600).fill('done'), 'queued'])
+  })
+
+  test('gives up what nobody knows although somebody had begun it, and nothing that only waits for a worker', async ({
+    tenantA,
+    clock,
+  }) => {
+    const { jobDeps } = setUp()
+    await enqueue(jobDeps, tenantA.id, note('left behind', { kind: 'gone' }))
+    await leaseTable(database, ['gone']).claim(startsAt, after(60, startsAt))
+    await enqueue(jobDeps, tenantA.id, note('known', { kind: 'analytics.summary' }))
+    const prune = jobKinds(deps).find(({ name }) => name === 'jobs.prune')
+    const context = { tenant_id: tenantA.id, id: newId(clock), attempt: 1, signal: new AbortController().signal }
+
+    clock.advance({ days: 8 })
+    await prune?.run({ at: '' }, context)
+
+    expect(await all()).toMatchObject([
+      { kind: 'gone', state: 'dead', lease_id: null },
+      { kind: 'analytics.summary', state: 'queued' },
     ])
   })
 })

@@ -12,6 +12,7 @@ import { asTenant } from '../../../src/database/reach'
 import { conversations, messages, tenant_plugins, tenants, users } from '../../../src/database/tables'
 import { fillDemo } from '../../../src/demo'
 import { isIdColumn } from '../../../src/operations/archive'
+import { longestLine } from '../../../src/operations/lines'
 import { buildSealer } from '../../../src/sealing'
 import { tenantBySlug } from '../../../src/tenants/store'
 import { ownDatabase, seeingAll } from '../../own-database'
@@ -273,6 +274,16 @@ describe('an archive that is not as it has to be', () => {
       'a line of 10 MB',
       (lines) => [...lines, `"${'x'.repeat(10_000_000)}"`],
       /: line \d+ is longer than 8388608 bytes; /,
+    ],
+    [
+      'a line with one byte too many',
+      (lines) => [...lines, `"${'x'.repeat(longestLine - 1)}"`],
+      /: line \d+ is longer than 8388608 bytes; /,
+    ],
+    [
+      'no row in as many bytes as a line may have',
+      (lines) => [...lines, `"${'x'.repeat(longestLine - 2)}"`],
+      /: line \d+ is no row; /,
     ],
     [
       'a table that is none',

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { getEventListeners } from 'node:events'
 import type { Socket } from 'node:net'
 import { deflateSync, gzipSync } from 'node:zlib'
 import type { EgressRequest } from '../../../src/egress/egress'
@@ -238,6 +239,27 @@ describe('An error', () => {
 
     const beyond = { kind: 'failed', message: `127.0.0.1:${peer.port} answered with no status of HTTP.` }
     expect(results).toEqual([200, 204, 304, 404, 500, 599, beyond])
+  })
+
+  test('of ours leaves nothing behind with the caller', async () => {
+    await using peer = await listening()
+    const { signal } = new AbortController()
+
+    const refused = await outcome(openEgress({ allow: [] }).fetch(urlOf(peer), { signal }))
+
+    expect(refused).toMatchObject({ kind: 'refused' })
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+  })
+
+  test('of ours cuts the connection whose answer it is about', async () => {
+    await using peer = await listening((socket) => drip(socket, 'HTTP/1.1 999 X\r\n\r\n', 'y'))
+
+    const patient = openEgress({ allow: ['127.0.0.1'], limits: { timeoutMs: 60_000 } })
+
+    const result = await outcome(patient.fetch(urlOf(peer)))
+
+    expect(result).toMatchObject({ kind: 'failed' })
+    await peer.left()
   })
 })
 
