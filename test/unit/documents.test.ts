@@ -17,7 +17,9 @@ const found = (of: string, pattern: RegExp) => [...of.matchAll(pattern)].map(([,
 const scripts = JSON.parse(text('package.json')).scripts
 const [tasks = ''] = found(text('Makefile'), /^TASKS := ((?:.*\\\n)*.*)$/gm)
 const targets = ['install', 'help', ...found(tasks, /([\w-]+)/g)]
-const commands = found(text('src/cli.ts'), /^ {2}'?([a-z]+(?: [a-z]+)?)'?: \{$/gm)
+const commands = ['serve', 'people', 'token', 'operate'].flatMap((file) =>
+  found(text(`src/commands/${file}.ts`), /^ {2}'?([a-z]+(?: [a-z]+)?)'?: \{$/gm),
+)
 /** Where a variable of the environment may be read. */
 const readers = [
   ...[
