@@ -192,8 +192,8 @@ const rooms: Mutation[] = [
     'src/database/reach.ts',
   ].map((files) => broken('refusal', files, refusal, 'if (false)')),
 
-  broken('guard', 'src/plugins/guard.ts', /await within\(deadlineMs, answer, stop\)/g, 'await answer'),
-  broken('guard', 'src/plugins/guard.ts', /stop\.abort\(new Error\(`The plugin did not[^)]*\)\)/g, ''),
+  broken('guard', 'src/plugins/guard.ts', /await inTime\(answer, [^\n]* \}\)/g, 'await answer'),
+  broken('guard', 'src/plugins/guard.ts', /stop\.abort\(reason\)/g, ''),
   broken(
     'guard',
     'src/plugins/guard.ts',
@@ -677,9 +677,9 @@ const rooms: Mutation[] = [
   onPostgres(broken('reach', 'src/database/session.ts', /nest\(within, reach\)/g, 'nest(within)')),
   onPostgres(broken('reach', 'src/database/postgres.ts', /set local tenantry/g, 'set tenantry')),
   onPostgres(
-    broken('reach', 'src/database/postgres.ts', /if \(reach(?: !== undefined)?\) sendReach\(inner, reach\)/g, ''),
+    broken('reach', 'src/database/postgres.ts', /if \(reach(?: !== undefined)?\) say\(inner, reach\)/g, ''),
   ),
-  onPostgres(broken('reach', 'src/database/postgres.ts', /\n {4}sendReach\(inner, reach\)/g, '')),
+  onPostgres(broken('reach', 'src/database/postgres.ts', /\n {4}\.\.\.\(reach !== undefined && [^\n]*/g, '')),
   onPostgres(
     broken(
       'row policy',
@@ -772,7 +772,7 @@ const rooms: Mutation[] = [
   broken('origin', 'src/app.ts', /methods: \[[^\]]*\],/g, ''),
   broken('host', 'src/app.ts', /standardHostname: false/g, 'standardHostname: true'),
   broken('host', 'src/envelope.ts', /if \(!URL\.canParse\(request\.url\)\) return [^\n]*/g, ''),
-  broken('header', 'src/envelope.ts', /\n {2}'[\w-]+': (?:"[^"\n]*"|'[^'\n]*'),(?=\n)/g, ''),
+  broken('header', 'src/envelope.ts', /\n {2}\['[\w-]+', (?:"[^"\n]*"|'[^'\n]*')\],(?=\n)/g, ''),
   broken('header', 'src/envelope.ts', /if \(!response\.headers\.has\(name\)\) /g, ''),
   broken('body', 'src/app.ts', /normalize: false/g, 'normalize: true'),
   broken('body', 'src/app.ts', /maxRequestBodySize: [^,]*/g, 'maxRequestBodySize: 512 * 1024'),
