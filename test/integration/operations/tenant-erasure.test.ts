@@ -11,7 +11,7 @@ import { conversations } from '../../../src/database/tables'
 import { failureCode } from '../../../src/errors'
 import { eraseTenant } from '../../../src/operations/erase-tenant'
 import { everything, ownDatabase, rowsOf, seeingAll } from '../../own-database'
-import { idOf, rowOf } from '../../rows-of-tenants'
+import { idOf } from '../../rows-of-tenants'
 import { fillTwoTenants, ofA, ofB, refusal, tenantRows } from './archives'
 
 // Making a database takes as long as the machine is busy.
@@ -125,9 +125,7 @@ describe.if(dialect === 'postgres')('erasing a tenant that is written to', () =>
   test('has writers wait until it is gone, and then refuses them', async () => {
     await using own = await withTwoTenants()
     const write = (tenant: 'a' | 'b') =>
-      asTenant(idOf(tenant, 'tenant_id'), () =>
-        own.database.insert(conversations).values({ ...rowOf(conversations, tenant), id: Bun.randomUUIDv7() }),
-      ).then(
+      asTenant(idOf(tenant, 'tenant_id'), () => own.database.insert(conversations).values(conversationOf(tenant))).then(
         () => 'written',
         (error: unknown) => failureCode(error),
       )
@@ -160,6 +158,12 @@ describe.if(dialect === 'postgres')('erasing a tenant that is written to', () =>
     ).toEqual([])
   })
 })
+
+const conversationOf = (tenant: 'a' | 'b') => {
+  const now = new Date('2026-03-02T09:00:00.000Z')
+  const [tenant_id, user_id] = [idOf(tenant, 'tenant_id'), idOf(tenant, 'user_id')]
+  return { tenant_id, id: Bun.randomUUIDv7(), user_id, metadata: {}, created_at: now, updated_at: now }
+}
 
 /** Erasing stops before the users, when the conversations are gone, for as long as somebody holds lock 62. */
 const pausing = [
