@@ -676,6 +676,7 @@ const rooms: Mutation[] = [
   onPostgres(broken('reach', 'src/database/session.ts', /reach: currentReach\(\) /g, '')),
   onPostgres(broken('reach', 'src/database/session.ts', /nest\(within, reach\)/g, 'nest(within)')),
   onPostgres(broken('reach', 'src/database/postgres.ts', /set local tenantry/g, 'set tenantry')),
+  onPostgres(broken('reach', 'src/database/postgres.ts', /('tenantry\.tenant_id', \$1), true/g, '$1, false')),
   onPostgres(broken('reach', 'src/database/postgres.ts', /if \(reach(?: !== undefined)?\) say\(inner, reach\)/g, '')),
   onPostgres(broken('reach', 'src/database/postgres.ts', /\n {4}\.\.\.\(reach !== undefined && [^\n]*/g, '')),
   onPostgres(
