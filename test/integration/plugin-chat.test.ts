@@ -339,6 +339,31 @@ describe('What a plugin is given', () => {
     expect((await adminA.get('/api/v1/plugins/example')).body).not.toHaveProperty('last_failure')
   })
 
+  test('says when its time is over, which is one', async (world) => {
+    const given: AbortSignal[] = []
+    const hang: Hooks = {
+      admit: {
+        deadlineMs: 5,
+        onFailure: 'open',
+        run(_, { signal }) {
+          given.push(signal)
+          return new Promise(() => {})
+        },
+      },
+    }
+    const { adminA, operatorA } = peopleWith(world, [aPlugin({ chat: hang })])
+    await adminA.post('/api/v1/plugins/example/enable')
+    world.model.says('Hello')
+
+    const response = await operatorA.post('/api/v1/chat', { message: 'Hello?' })
+    await world.settle()
+
+    const late = 'The plugin did not answer within 5 ms.'
+    expect(response.status).toBe(200)
+    expect(given.map(({ aborted, reason }) => [aborted, reason?.message])).toEqual([[true, late]])
+    expect((await adminA.get('/api/v1/plugins/example')).body.last_failure.message).toContain(late)
+  })
+
   test('is its tenant, its config, the clock and a signal', async (world) => {
     const seen: PluginContext<Record<string, unknown>>[] = []
     const look: Hooks = { admit: { ...open, run: (_, context) => void seen.push(context) } }

@@ -96,6 +96,21 @@ describe('A process that was killed between reserving and settling', { seed }, (
     expect(await quotaMonths()).toEqual([{ month: '2026-03', used: 0, reserved: 0 }])
   })
 
+  test('is taken for dead by two others at once, and what it held is given back once', async (world) => {
+    const { tenantA, crashed, clock } = world
+    const id = newId(clock)
+    const beside = { tenant_id: tenantA.id, id, month: '2026-03', tokens: held, expires_at: clock.now() }
+    await quotaLedger(database).reserve(beside, held + 1)
+    const [before, later] = [await quotaMonths(), new Date(clock.now().getTime() + 180_000)]
+
+    await quotaLedger(database).lapse({ ...crashed, tokens: held }, later)
+    await quotaLedger(database).lapse({ ...crashed, tokens: held }, later)
+
+    expect(before).toEqual([{ month: '2026-03', used: 0, reserved: 2 * held }])
+    expect(await quotaMonths()).toEqual([{ month: '2026-03', used: 0, reserved: held }])
+    expect((await quotaReservations()).map(({ tokens }) => tokens).sort()).toEqual([0, held])
+  })
+
   test('is forgotten when nothing was heard of it for a day', async ({ clock }) => {
     clock.advance({ minutes: 3 })
     await reconcileQuotas(deps)

@@ -15,7 +15,7 @@ import { isIdColumn } from '../../../src/operations/archive'
 import { longestLine } from '../../../src/operations/lines'
 import { buildSealer } from '../../../src/sealing'
 import { tenantBySlug } from '../../../src/tenants/store'
-import { ownDatabase, seeingAll } from '../../own-database'
+import { ownDatabase, rowsOf, seeingAll } from '../../own-database'
 import { idOf } from '../../rows-of-tenants'
 import {
   archiveOf,
@@ -212,6 +212,26 @@ describe('the secrets of plugins', () => {
     expect(await pluginsIn(target)).toEqual(bare)
   })
 
+  test('are told of where the tenant has some, whatever another tenant has', async () => {
+    await using own = await ownDatabase()
+    await fillTwoTenants(own)
+    await asTenant(idOf('a', 'tenant_id'), () =>
+      own.database
+        .update(tenant_plugins)
+        .set({ sealed_secrets: null, key_id: null })
+        .where(eq(tenant_plugins.tenant_id, idOf('a', 'tenant_id'))),
+    )
+    const files = (['a', 'b'] as const).map((tenant) => join(folder, `told-of-${tenant}.jsonl`))
+
+    const said = [await exportTo(own, String(files[0])), await exportTo(own, String(files[1]), 'slug-of-b')]
+
+    expect(files.map((file) => linesOf(file)[0]?.secrets)).toEqual(['none', 'sealed'])
+    expect(said.map((each) => each.replace(/^.* bytes\. /, ''))).toEqual([
+      'No plugin of this tenant has secrets.',
+      'Secrets are sealed, for this tenant id: they open with the ENCRYPTION_KEY that sealed them and with no other.',
+    ])
+  })
+
   test('stand in no other column than those that are left out', () => {
     const sealed = tenantTables.flatMap(({ name, columns }) =>
       Object.keys(columns)
@@ -384,11 +404,21 @@ describe('an archive that is not as it has to be', () => {
       change('tenant_plugins', { sealed_secrets: null, key_id: '0000000000000000' }),
       /: line \d+: a secret cannot be opened \([^\n]+; nothing /,
     ],
+    [
+      'another key than the one that sealed',
+      change('tenant_plugins', { key_id: '0000000000000000' }),
+      /: line \d+: a secret cannot be opened \(This names another key than its own\.\) [^\n]+; nothing /,
+    ],
     ['an end that is missing', (lines) => lines.slice(0, -1), /: it has 1 rows of usage_days, and its header says 2; /],
     [
       'no tenant',
       (lines) => lines.filter(({ table }) => table !== 'tenants'),
       /: the rows of \w+ up to line \d+ do not fit together \(\w+\); /,
+    ],
+    [
+      'no row at all, as its header says',
+      (lines) => [{ ...header0(lines), counts: {} }],
+      /: it has not the one tenant that it is of; /,
     ],
   ])('changes nothing: %s', async (_, spoil, reason) => {
     const before = await tenantRows(occupied)
@@ -409,6 +439,19 @@ describe('an archive that is not as it has to be', () => {
     expect(await tenantRows(occupied, ofA)).toEqual(await tenantRows(source, ofA))
     expect(await tenantRows(occupied, ofB)).toEqual(before)
     await occupied.database.delete(tenants).where(eq(tenants.slug, 'slug-of-a'))
+  })
+
+  test('is not to blame where the disk is full', async () => {
+    await using target = await ownDatabase()
+    const file = archiveOf(folder, change('messages', { content: 'x'.repeat(1_000_000) })(linesOf(archive)))
+    for (const statement of full[dialect]) await rowsOf(target, statement)
+
+    const refused = await refusal(importFrom(target, file))
+
+    for (const statement of emptied[dialect]) await rowsOf(target, statement)
+    expect(refused).toMatch(/^(database or disk is full|no space is left)$/)
+    expect(await slugsIn(target)).toEqual([])
+    expect(await importFrom(target, file)).toMatch(/^Imported slug-of-a /)
   })
 
   test('may be older than a column that has a default or may be empty', async () => {
@@ -460,6 +503,16 @@ describe('an archive that is not as it has to be', () => {
     expect(JSON.stringify(kept)).toBe('{"metadata":{"__proto__":{"role":"admin"}}}')
   })
 })
+
+/** A disk on which nothing more fits, for as long as it is not emptied. */
+const full = {
+  sqlite: ['pragma max_page_count = 1'],
+  postgres: [
+    `create function refuse() returns trigger language plpgsql as $$ begin raise 'no space is left' using errcode = 'disk_full'; end $$`,
+    'create trigger refuse before insert on messages execute function refuse()',
+  ],
+}
+const emptied = { sqlite: ['pragma max_page_count = 1000000'], postgres: ['drop trigger refuse on messages'] }
 
 describe.if(dialect === 'postgres')('the columns that have to be ids', () => {
   test('are those that Postgres keeps as such', () => {

@@ -4,8 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { matching } from '../../../src/conversations/search'
 import { tenantTables } from '../../../src/database/catalogue'
+import type { Connection } from '../../../src/database/database'
 import { dialect } from '../../../src/database/dialect'
+import { asTenant } from '../../../src/database/reach'
 import { conversations } from '../../../src/database/tables'
+import { failureCode } from '../../../src/errors'
 import { eraseTenant } from '../../../src/operations/erase-tenant'
 import { everything, ownDatabase, rowsOf, seeingAll } from '../../own-database'
 import { idOf } from '../../rows-of-tenants'
@@ -117,6 +120,63 @@ describe('erasing a tenant', () => {
     expect(found).toEqual([{ id: idOf('b', 'conversation_id') }])
   })
 })
+
+describe.if(dialect === 'postgres')('erasing a tenant that is written to', () => {
+  test('has writers wait until it is gone, and then refuses them', async () => {
+    await using own = await withTwoTenants()
+    const write = (tenant: 'a' | 'b') =>
+      asTenant(idOf(tenant, 'tenant_id'), () => own.database.insert(conversations).values(conversationOf(tenant))).then(
+        () => 'written',
+        (error: unknown) => failureCode(error),
+      )
+    for (const statement of pausing) await rowsOf(own, statement)
+    const [paused, resume] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const holding = own.root.session.nest(async (inner) => {
+      await inner.run({ text: 'select pg_advisory_xact_lock(62)', params: [], shape: 'arrays' })
+      paused.resolve()
+      await resume.promise
+    })
+    await paused.promise
+    const erased = eraseTenant(own, erasing)
+    while ((await waitingIn(own)) < 1) await Bun.sleep(1)
+
+    let isOver = false
+    const late = write('a').finally(() => {
+      isOver = true
+    })
+    while (!isOver && (await waitingIn(own)) < 2) await Bun.sleep(1)
+    const other = await write('b')
+    resume.resolve()
+
+    await holding
+    expect([await late, other]).toEqual(['23503', 'written'])
+    expect(await erased).toContain('The tenant slug-of-a ')
+    expect(
+      Object.values(await everything(own))
+        .flat()
+        .filter(ofA),
+    ).toEqual([])
+  })
+})
+
+const conversationOf = (tenant: 'a' | 'b') => {
+  const now = new Date('2026-03-02T09:00:00.000Z')
+  const [tenant_id, user_id] = [idOf(tenant, 'tenant_id'), idOf(tenant, 'user_id')]
+  return { tenant_id, id: Bun.randomUUIDv7(), user_id, metadata: {}, created_at: now, updated_at: now }
+}
+
+/** Erasing stops before the users, when the conversations are gone, for as long as somebody holds lock 62. */
+const pausing = [
+  'create function pause() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(62); return null; end $$',
+  'create trigger pause before delete on users execute function pause()',
+]
+
+/** How many connections to the database wait for a lock. */
+async function waitingIn(connection: Connection): Promise<number> {
+  const text = `select count(distinct pid)::int as waiting from pg_locks where not granted and pid in (
+    select pid from pg_locks where database = (select oid from pg_database where datname = current_database()))`
+  return Number((await rowsOf(connection, text))[0]?.waiting)
+}
 
 /** A trigger that somebody may have added, and that deletes more than it has to. */
 const meddling = {
