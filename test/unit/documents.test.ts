@@ -20,6 +20,9 @@ const targets = ['install', 'help', ...found(tasks, /([\w-]+)/g)]
 const commands = ['serve', 'people', 'token', 'operate'].flatMap((file) =>
   found(text(`src/commands/${file}.ts`), /^ {2}'?([a-z]+(?: [a-z]+)?)'?: \{$/gm),
 )
+const metrics = ['instruments', 'process'].flatMap((file) =>
+  found(text(`src/metrics/${file}.ts`), /'(tenantry_[a-z_]+)'/g),
+)
 /** Where a variable of the environment may be read. */
 const readers = [
   ...[
@@ -73,6 +76,14 @@ describe.each(documents)('%s', (path) => {
     ]
 
     expect(wrong).toEqual([])
+  })
+
+  test('names metrics that there are', () => {
+    const named = found(code, /\b(tenantry_[a-z_]+)(?=[{[)]| [<>])/g).map((name) =>
+      name.replace(/_(count|sum|bucket)$/, ''),
+    )
+
+    expect([...new Set(named)].filter((name) => !metrics.includes(name))).toEqual([])
   })
 
   test('names variables that somebody reads', () => {
