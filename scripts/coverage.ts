@@ -25,11 +25,13 @@ for (const record of readFileSync('coverage/lcov.info', 'utf8').split('end_of_re
   sum.covered += Number(/^LH:(\d+)$/m.exec(record)?.[1])
 }
 
-const transpiler = new Bun.Transpiler({ loader: 'tsx' })
+const transpilers = { ts: new Bun.Transpiler({ loader: 'ts' }), tsx: new Bun.Transpiler({ loader: 'tsx' }) }
 for (const file of [...new Bun.Glob('src/**/*.{ts,tsx}').scanSync('.')].sort()) {
   if (loaded.has(file) || file.endsWith('.d.ts')) continue
   // What is left of a file that only holds types or names what others hold is no line that could run.
-  const code = transpiler.transformSync(readFileSync(file, 'utf8')).replace(/^(import|export) [^;]*from [^;]*;$/gm, '')
+  const code = transpilers[file.endsWith('x') ? 'tsx' : 'ts']
+    .transformSync(readFileSync(file, 'utf8'))
+    .replace(/^(import|export) [^;]*from [^;]*;$/gm, '')
   const lines = code.split('\n').filter((line) => line.trim() !== '').length
   if (lines === 0) continue
   sum.lines += lines
