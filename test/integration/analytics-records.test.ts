@@ -6,7 +6,9 @@ import { type RequestRecord, storeRecords } from '../../src/analytics/rollup'
 import { daySummary, usageReader } from '../../src/analytics/usage'
 import { inWords, repairRollups, verifyRollups } from '../../src/analytics/verify'
 import { buildApp } from '../../src/app'
-import { request_records, tenant_days, usage_days, usage_records, user_days } from '../../src/database/tables'
+import { dialect } from '../../src/database/dialect'
+import { request_records, tenant_days, tenants, usage_days, usage_records, user_days } from '../../src/database/tables'
+import { failureCode } from '../../src/errors'
 import { newId } from '../../src/ids'
 import { client, outside } from '../../src/testing'
 import { database, deps, describe, expect, type Fixtures, test } from '../kit'
@@ -252,6 +254,20 @@ describe('tenantry analytics verify', () => {
       { rollup: 'tenant_days', key: '2026-03-01', kept: undefined, counted: expect.stringMatching(/^1 requests/) },
       { rollup: 'tenant_days', key: '2026-03-02', kept: expect.stringMatching(/^1 requests/), counted: undefined },
     ])
+  })
+})
+
+describe('records of a tenant that is gone', () => {
+  test('are refused with the day that they belong to, and none is left', async ({ users, tenantA, tenantB }) => {
+    const late = [record({ users }), record({ users })]
+    await storeRecords(database, tenantB.id, [record({ users }, { tenant_id: tenantB.id })])
+    await database.delete(tenants).where(eq(tenants.id, tenantA.id))
+
+    const refused = await storeRecords(database, tenantA.id, late).catch(failureCode)
+
+    expect(refused).toBe(dialect === 'sqlite' ? 'SQLITE_CONSTRAINT_FOREIGNKEY' : '23503')
+    const kept = await database.select({ tenant_id: request_records.tenant_id }).from(request_records)
+    expect(kept).toEqual([{ tenant_id: tenantB.id }])
   })
 })
 
