@@ -1,28 +1,24 @@
 import { Elysia, NotFoundError } from 'elysia'
+import { about } from './about'
 import { AppError, malformed } from './errors'
 import { problemResponse, toAppError } from './problem'
 import { type Reporter, reportFailure } from './reporter'
 
-/** Known of a request before anything is asked of it. */
-type Envelope = { requestId: string; startedAt: number }
-
-const envelopes = new WeakMap<Request, Envelope>()
-
 /** What every answer carries (id, time, problem document), whether a handler gave it, a hook or nobody. */
 export function envelope({ reporter, methodsAt }: { reporter: Reporter; methodsAt: (path: string) => string[] }) {
   const answer = (error: AppError, request: Request): Response => {
-    const { requestId } = open(request)
-    reportFailure(reporter, error, { request_id: requestId })
-    return problemResponse(error, { instance: pathOf(request), requestId })
+    const { request_id } = about(request)
+    reportFailure(reporter, error, { request_id })
+    return problemResponse(error, { instance: pathOf(request), requestId: request_id })
   }
 
   return new Elysia({ name: 'envelope' })
     .wrap((next) => async (...args: unknown[]) => {
       const request = args[0] as Request
-      const { requestId, startedAt } = open(request)
+      const { request_id, startedAt } = about(request)
       const response = (await next(...args)) as unknown as Response | undefined // Elysia types what it wraps as any function
       if (response === undefined) return response // upgraded to a WebSocket
-      response.headers.set('x-request-id', requestId)
+      response.headers.set('x-request-id', request_id)
       response.headers.set('server-timing', `app;dur=${(performance.now() - startedAt).toFixed(2)}`)
       for (const [name, value] of always) response.headers.set(name, value)
       for (const [name, value] of unlessSaid) {
@@ -59,23 +55,6 @@ const unlessSaid = [
   ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
   ['cache-control', 'no-store'],
 ] as const
-
-export const requestIdOf = (request: Request): string => open(request).requestId
-
-function open(request: Request): Envelope {
-  const known = envelopes.get(request)
-  if (known) return known
-  const given = request.headers.get('x-request-id')
-  const fresh = {
-    requestId: given !== null && safe.test(given) ? given : crypto.randomUUID(),
-    startedAt: performance.now(),
-  }
-  envelopes.set(request, fresh)
-  return fresh
-}
-
-/** A caller's id goes into logs and headers, so it has to be plain. */
-const safe = /^[A-Za-z0-9._:-]{1,128}$/
 
 /** By hand, because what an odd Host header makes of the URL cannot be parsed. */
 const pathOf = ({ url }: Request): string => /^(?:https?:\/\/[^/?#]*)?([^?#]*)/.exec(url)?.[1] || '/'

@@ -1,6 +1,5 @@
 import { Elysia } from 'elysia'
-import { callerOf } from '../auth/access'
-import { requestIdOf } from '../envelope'
+import { about } from '../about'
 import type { Clock } from '../ids'
 import type { Lifetime } from '../lifetime'
 
@@ -42,14 +41,14 @@ const methods = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIO
  */
 export function requestHook({ clock, stopwatch, lifetime, observers }: Deps) {
   if (observers.length === 0) return new Elysia()
-  const routes = new WeakMap<Request, string>()
 
   const observe = (request: Request, status: number, at: Date, startedAt: number) => {
+    const { request_id, caller, route } = about(request)
     const seen: Observation = {
-      request_id: requestIdOf(request),
-      caller: callerOf(request),
+      request_id,
+      caller,
       method: methods.has(request.method) ? request.method : 'OTHER',
-      route: routes.get(request) ?? unmatched,
+      route: route ?? unmatched,
       status,
       duration_us: Math.max(0, Math.round((stopwatch() - startedAt) * 1000)),
       at,
@@ -64,23 +63,18 @@ export function requestHook({ clock, stopwatch, lifetime, observers }: Deps) {
       const startedAt = stopwatch()
       const answered = (response: unknown) => {
         const status = response instanceof Response ? response.status : 101 // upgraded to a WebSocket
-        const rest = lasting.get(request)
-        if (rest) lifetime.run(() => rest.then(() => observe(request, status, at, startedAt)))
+        const { lasts } = about(request)
+        if (lasts) lifetime.run(() => lasts.then(() => observe(request, status, at, startedAt)))
         else observe(request, status, at, startedAt)
         return response
       }
       const answer: unknown = next(...args)
       return answer instanceof Promise ? answer.then(answered) : answered(answer)
     })
-    .onTransform({ as: 'global' }, ({ request, route }) => void routes.set(request, route))
-    .onError({ as: 'global' }, ({ request, route }) => {
-      if (route) routes.set(request, route)
+    .onTransform({ as: 'global' }, ({ request, route }) => {
+      about(request).route = route
     })
-}
-
-const lasting = new WeakMap<Request, Promise<void>>()
-
-/** Says that the answer to a request goes on after its headers, until `finished`, which never rejects. */
-export function answerLasts(request: Request, finished: Promise<void>): void {
-  lasting.set(request, finished)
+    .onError({ as: 'global' }, ({ request, route }) => {
+      if (route) about(request).route = route
+    })
 }

@@ -1,10 +1,10 @@
 import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
+import { about } from '../about'
 import type { Access, Deps } from '../deps'
 import { answerPage } from '../page'
 import { Download } from '../schema'
 import { exportOf } from './export'
-import { answerLasts } from './hook'
 import {
   DaySummary,
   ExportQuery,
@@ -61,7 +61,7 @@ export const analyticsRoutes = (deps: Deps, access: Access) =>
       '/export',
       ({ principal, query, request }) => {
         const { response, finished } = exportOf(deps, principal, query)
-        answerLasts(request, finished)
+        about(request).lasts = finished
         return response
       },
       {

@@ -1,4 +1,5 @@
 import { type AnyElysia, type DocumentDecoration, Elysia } from 'elysia'
+import { about } from '../about'
 import { readJson } from '../body'
 import type { Database } from '../database/database'
 import { admitTenant, asNobody } from '../database/reach'
@@ -17,7 +18,8 @@ type Entering = { request: Request; contentType?: string }
  */
 export function access({ database, verifyToken }: { database: Database; verifyToken: VerifyToken }) {
   const admit = async (request: Request, permission: Permission): Promise<void> => {
-    if (admitted.has(request)) return // parse let it in already
+    const known = about(request)
+    if (known.isAdmitted) return // parse let it in already
     const claims = await verifyToken(bearerToken(request))
     if (!claims)
       throw unauthenticated('The token is not valid, or not any more; get a new one.', {
@@ -25,10 +27,10 @@ export function access({ database, verifyToken }: { database: Database; verifyTo
       })
     admitTenant(claims.tenant_id)
     const principal = await requirePrincipal(database, claims)
-    callers.set(request, principal)
+    known.caller = principal
     if (!may(principal.role, permission))
       throw forbidden(`This needs the permission ${permission}, which the role ${principal.role} does not have.`)
-    admitted.add(request)
+    known.isAdmitted = true
   }
 
   const perRequest: Wrap =
@@ -59,13 +61,6 @@ export function access({ database, verifyToken }: { database: Database; verifyTo
 
 type Wrap = (next: (...args: unknown[]) => unknown) => (...args: unknown[]) => unknown
 
-const callers = new WeakMap<Request, Principal>()
-/** Those whose caller may do what they ask for. */
-const admitted = new WeakSet<Request>()
-
-/** Who made the request, as far as that is known: also of one that was refused because the caller may not do this. */
-export const callerOf = (request: Request): Principal | undefined => callers.get(request)
-
 const declared = 'x-permission'
 
 /** The permission that a route declared, `public`, or undefined where its author forgot. */
@@ -93,7 +88,8 @@ export function bearerToken(request: Request): string {
 }
 
 function principalOf(request: Request): Principal {
-  const principal = admitted.has(request) ? callers.get(request) : undefined
-  if (!principal) throw new Error('A handler was reached without a principal: the access hooks did not run.')
-  return principal
+  const { isAdmitted, caller } = about(request)
+  if (!isAdmitted || !caller)
+    throw new Error('A handler was reached without a principal: the access hooks did not run.')
+  return caller
 }

@@ -1,8 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
-import { answerLasts } from '../analytics/hook'
+import { about } from '../about'
 import type { Access, Deps } from '../deps'
-import { requestIdOf } from '../envelope'
 import { chatPlugins } from '../plugins/chat'
 import { parseIdempotencyKey } from './idempotency'
 import { replyTo } from './reply'
@@ -39,11 +38,11 @@ export const chatRoutes = (deps: Deps, access: Access) =>
 
       const { response, finished } = replyStream(answer, {
         everyMs: deps.limits.heartbeatMs,
-        requestId: requestIdOf(request),
+        requestId: about(request).request_id,
         reporter: deps.reporter,
         leave: () => waiting.leave(),
       })
-      answerLasts(request, finished)
+      about(request).lasts = finished
       deps.lifetime.run(() => finished.finally(() => waiting.over()))
       return response
     },
