@@ -80,21 +80,15 @@ export class Recorder {
   }
 
   async #write(): Promise<void> {
-    const batches = [...this.#refused, ...this.#batches()]
+    const [refused, waiting] = [this.#refused, this.#waiting]
     this.#refused = []
-    for (const batch of batches) await this.#store(batch)
+    this.#waiting = new Map()
+    for (const batch of refused) await this.#store(batch)
+    for (const [tenant_id, those] of waiting)
+      for (const records of those.batches(tenant_id, this.limits.batch))
+        await this.#store({ tenant_id, records, wasTried: false, refusals: 0 })
     if (this.#refused.length > 0) this.#wait()
     else this.#failing = this.#dropping = false
-  }
-
-  #batches(): Batch[] {
-    const waiting = [...this.#waiting]
-    this.#waiting = new Map()
-    return waiting.flatMap(([tenant_id, those]) =>
-      those
-        .batches(tenant_id, this.limits.batch)
-        .map((records) => ({ tenant_id, records, wasTried: false, refusals: 0 })),
-    )
   }
 
   async #store(batch: Batch): Promise<void> {

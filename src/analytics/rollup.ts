@@ -3,6 +3,7 @@ import { insertAll } from '../database/bulk'
 import { type Database, oncePerDatabase } from '../database/database'
 import { request_records, route_days, tenant_days, user_days } from '../database/tables'
 import { dayMs, dayOf } from '../day'
+import { found, within } from '../found'
 import { addTo, bucketOf, encode, merge, type Sketch } from './sketch'
 
 /** One request of a known caller, as it is kept. */
@@ -24,15 +25,11 @@ export type Tally = {
 export const newTally = (): Tally => ({ days: new Map(), routes: new Map(), users: new Map() })
 
 export function count(tally: Tally, records: readonly RequestRecord[]): Tally {
-  const { days, routes, users } = tally
-  const dayAt = dayByDay()
-  for (const { created_at, method, route, user_id, status, duration_us } of records) {
-    const day = dayAt(created_at)
-    const ofDay = found(days, day, () => ({ day, ...none, latency: [] }))
-    const key = routeKey({ day, method, route })
-    const ofRoute = found(routes, key, () => ({ day, method, route, ...none, latency: [] }))
-    const ofUser = found(users, `${day} ${user_id}`, () => ({ day, user_id, ...none }))
-    const failed = isError(status) ? 1 : 0
+  const rowsOf = rowsIn(tally)
+  for (const record of records) {
+    const { ofDay, ofRoute, ofUser } = rowsOf(record)
+    const failed = isError(record.status) ? 1 : 0
+    const { duration_us } = record
     countIn(ofDay, failed, duration_us)
     countIn(ofRoute, failed, duration_us)
     countIn(ofUser, failed, duration_us)
@@ -43,34 +40,38 @@ export function count(tally: Tally, records: readonly RequestRecord[]): Tally {
   return tally
 }
 
+type Rows = { day: number; ofDay: Timed; ofRoute: Timed; ofUser: Counters }
+
+/** The rows that a record counts in. Looked up by what it says of itself, because to join keys takes longer than to count. */
+function rowsIn({ days, routes, users }: Tally): (record: RequestRecord) => Rows {
+  const known = new Map<string, Map<string, Map<string, Rows>>>()
+  return ({ created_at, method, route, user_id }) => {
+    const ofRoute = within(within(known, user_id), route)
+    const number = Math.floor(created_at.getTime() / dayMs)
+    const before = ofRoute.get(method)
+    if (before?.day === number) return before
+    const day = dayOf(created_at)
+    const rows = {
+      day: number,
+      ofDay: found(days, day, () => ({ day, ...none, latency: [] })),
+      ofRoute: found(routes, routeKey({ day, method, route }), () => ({ day, method, route, ...none, latency: [] })),
+      ofUser: found(users, `${day} ${user_id}`, () => ({ day, user_id, ...none })),
+    }
+    ofRoute.set(method, rows)
+    return rows
+  }
+}
+
 function countIn(row: Counters, failed: number, duration_us: number): void {
   row.request_count++
   row.error_count += failed
   row.duration_us += duration_us
 }
 
-/** `dayOf`, for moments of which one is mostly on the day of the one before. */
-function dayByDay(): (at: Date) => string {
-  let known = { number: Number.NaN, day: '' }
-  return (at) => {
-    const number = Math.floor(at.getTime() / dayMs)
-    if (number !== known.number) known = { number, day: dayOf(at) }
-    return known.day
-  }
-}
-
 const none: Counters = { request_count: 0, error_count: 0, duration_us: 0 }
 
 export const routeKey = ({ day, method, route }: { day: string; method: string; route: string }) =>
   `${day} ${method} ${route}`
-
-function found<Row>(rows: Map<string, Row>, key: string, make: () => Row): Row {
-  const known = rows.get(key)
-  if (known !== undefined) return known
-  const made = make()
-  rows.set(key, made)
-  return made
-}
 
 /**
  * Stores request records of one tenant and adds them to its rollups, in one transaction: there are never the ones without

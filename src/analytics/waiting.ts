@@ -1,3 +1,4 @@
+import { within } from '../found'
 import { newId } from '../ids'
 import type { Observation } from './hook'
 import type { RequestRecord } from './rollup'
@@ -29,21 +30,28 @@ export class WaitingRecords {
     this.#at.push(at.getTime())
   }
 
-  /** In the order in which they were added, in groups of at most `most`. Their ids sort as they do. */
-  batches(tenant_id: string, most: number): RequestRecord[][] {
-    return Array.from({ length: Math.ceil(this.size / most) }, (_, batch) =>
-      Array.from({ length: Math.min(most, this.size - batch * most) }, (_, n) =>
-        this.#record(tenant_id, batch * most + n),
-      ),
-    )
+  /** In the order in which they were added, in groups of at most `most`, each made when it is asked for. Their ids sort as they do. */
+  *batches(tenant_id: string, most: number): Generator<RequestRecord[]> {
+    for (let begin = 0; begin < this.size; begin += most) {
+      const batch: RequestRecord[] = []
+      for (let n = begin; n < Math.min(begin + most, this.size); n++) batch.push(this.#record(tenant_id, n))
+      yield batch
+    }
   }
 
   #record(tenant_id: string, n: number): RequestRecord {
     const { user_id, route, method } = this.#kinds[this.#kind[n] as number] as Kind
-    const [status, duration_us] = [this.#status[n] as number, this.#duration_us[n] as number]
     const created_at = new Date(this.#at[n] as number)
-    const id = newId({ now: () => created_at })
-    return { tenant_id, id, user_id, method, route, status, duration_us, created_at }
+    return {
+      tenant_id,
+      id: newId({ now: () => created_at }),
+      user_id,
+      method,
+      route,
+      status: this.#status[n] as number,
+      duration_us: this.#duration_us[n] as number,
+      created_at,
+    }
   }
 
   #placeOf(user_id: string, route: string, method: string): number {
@@ -53,12 +61,4 @@ export class WaitingRecords {
     ofRoute.set(method, this.#kinds.length)
     return this.#kinds.push({ user_id, route, method }) - 1
   }
-}
-
-function within<Value>(maps: Map<string, Map<string, Value>>, key: string): Map<string, Value> {
-  const known = maps.get(key)
-  if (known) return known
-  const made = new Map<string, Value>()
-  maps.set(key, made)
-  return made
 }

@@ -49,8 +49,16 @@ function* byColumn(columns: Columns, rows: readonly Row[]): Generator<[size: num
 }
 
 /** As Postgres reads it (8.15.2, Array Value Input). */
-const arrayOf = (values: readonly unknown[]): string =>
-  `{${values.map((value) => (value === null ? 'NULL' : `"${String(value).replace(/["\\]/g, '\\$&')}"`)).join()}}`
+const arrayOf = (values: readonly unknown[]): string => `{${values.map(element).join()}}`
+
+function element(value: unknown): unknown {
+  if (value === null) return 'NULL'
+  const needsNoQuotes = typeof value === 'number' || (typeof value === 'string' && isPlain.test(value))
+  return needsNoQuotes ? value : `"${String(value).replace(/["\\]/g, '\\$&')}"`
+}
+
+/** What ids are made of, and not the word null. */
+const isPlain = /^[0-9a-f-]+$/
 
 /** Text and numbers are stored as they are, on both databases. */
 function encoded(value: unknown, column: Column): unknown {
