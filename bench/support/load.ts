@@ -2,7 +2,7 @@ import { quantile } from './measure'
 import { cpuMs, type Served } from './processes'
 
 /** One run of a closed loop. Times in ms; `cpuUs` is the CPU time that the server took for each answer, in µs. */
-export type Run = { perSecond: number; p50: number; p99: number; cpuUs: number }
+export type Run = { answers: number; perSecond: number; p50: number; p99: number; cpuUs: number }
 
 type Options = { callers: number; forMs: number }
 
@@ -29,7 +29,8 @@ export async function load(served: Served, requests: readonly Buffer[], { caller
   const cpuUs = ((cpuMs(served.pid) - cpuBefore) * 1000) / times.length
 
   const sorted = Float64Array.from(times).sort()
-  return { perSecond: times.length / seconds, p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99), cpuUs }
+  const [answers, perSecond] = [times.length, times.length / seconds]
+  return { answers, perSecond, p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99), cpuUs }
 }
 
 /** A request as it goes over the wire. */
