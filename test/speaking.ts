@@ -13,6 +13,15 @@ export function speaking(user: Parameters<typeof tokenOf>[0], changes: Partial<D
   )
 }
 
+/** Nobody in particular, speaking with such an app. */
+export function strangerTo(changes: Partial<Deps>): Client {
+  const app = buildApp({ ...deps, ...changes })
+  return client(
+    (request) => app.handle(request),
+    () => ({}),
+  )
+}
+
 export const withLimits = (changes: Partial<ProviderLimits>): Pick<Deps, 'limits'> => ({
   limits: { ...deps.limits, provider: { ...deps.limits.provider, ...changes } },
 })

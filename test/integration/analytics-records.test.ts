@@ -12,6 +12,7 @@ import { failureCode } from '../../src/errors'
 import { newId } from '../../src/ids'
 import { client, outside } from '../../src/testing'
 import { database, deps, describe, expect, type Fixtures, test } from '../kit'
+import { strangerTo } from '../speaking'
 
 const summary = '/api/v1/analytics/summary'
 const at = new Date('2026-03-02T08:00:00.000Z')
@@ -44,11 +45,7 @@ const seen = ({ users }: Pick<Fixtures, 'users'>): Observation => ({
 describe('the hook', () => {
   test('sees what no caller and no route was found for, by its pattern and status', async ({ adminA }) => {
     const heard: Observation[] = []
-    const app = buildApp({ ...deps, observers: [(each) => void heard.push(each)] })
-    const nobody = client(
-      async (request) => await app.handle(request),
-      () => ({}),
-    )
+    const nobody = strangerTo({ observers: [(each) => void heard.push(each)] })
     const id = '01890000-0000-7000-8000-000000000000'
 
     await nobody.get('/health')

@@ -1,6 +1,5 @@
-import { buildApp } from '../../src/app'
-import { client } from '../../src/testing'
-import { deps, describe, expect, test } from '../kit'
+import { describe, expect, test } from '../kit'
+import { strangerTo } from '../speaking'
 
 const policy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
@@ -65,13 +64,7 @@ describe('GET /dashboard', () => {
   })
 
   test.each(parts)('is not there when it is switched off: %s', async (path, _type, { anonymous }) => {
-    const without = buildApp({ ...deps, dashboard: false })
-    const stranger = client(
-      (request) => without.handle(request),
-      () => ({}),
-    )
-
-    const response = await stranger.get(path)
+    const response = await strangerTo({ dashboard: false }).get(path)
 
     expect(response).toMatchObject({ status: 404, body: { code: 'not_found' } })
     expect(await anonymous.get(path)).toMatchObject({ status: 200 })

@@ -1,23 +1,11 @@
-import { buildApp } from '../../src/app'
 import { users as usersTable } from '../../src/database/tables'
-import type { Deps } from '../../src/deps'
 import { newId } from '../../src/ids'
 import { describe as inWords, lineReporter, type Reporter } from '../../src/reporter'
-import { client } from '../../src/testing'
-import { deps, describe, expect, test, tokenOf } from '../kit'
+import { deps, describe, expect, test } from '../kit'
+import { speaking } from '../speaking'
 
 const canary = 'canary-5f1d'
 const conversations = '/api/v1/conversations'
-
-/** A client of an app whose surroundings are others. */
-async function among(changed: Partial<Deps>, user: Parameters<typeof tokenOf>[0]) {
-  const token = await tokenOf(user)
-  const app = buildApp({ ...deps, ...changed })
-  return client(
-    (request) => app.handle(request),
-    () => ({ authorization: `Bearer ${token}` }),
-  )
-}
 
 /** The database, but for one verb that throws. */
 const broken = (verb: 'select' | 'update', thrown: Error) =>
@@ -34,7 +22,7 @@ describe('a failure that nobody foresaw', () => {
     const thrown = Object.assign(new Error(`${sql}\nparams: ${canary}`), { query: sql, params: [canary] })
     const { body: created } = await operatorA.post(conversations, {})
     const path = `${conversations}/${created.id}`
-    const victim = await among({ database: broken('update', thrown) }, users.operatorA)
+    const victim = speaking(users.operatorA, { database: broken('update', thrown) })
 
     const response = await victim.patch(path, { title: canary })
 
@@ -78,7 +66,7 @@ describe('a failure that nobody foresaw', () => {
     const { users, viewerA } = fixtures
     const refused = Object.assign(new Error(`10.0.0.5:5432 refused ${canary}`), { code })
     const { lines, reporter } = written('json')
-    const victim = await among({ database: broken('select', refused), reporter }, users.viewerA)
+    const victim = speaking(users.viewerA, { database: broken('select', refused), reporter })
 
     const response = await victim.get('/api/v1/me')
 
@@ -100,7 +88,7 @@ describe('a failure while the caller is let in', () => {
     ['a defect', new Error('defect'), 500, 1],
   ] as const)('is not taken for a mistake in the body: %s', async (_, thrown, status, unexpected, fixtures) => {
     const { users, operatorA, takeErrors } = fixtures
-    const victim = await among({ database: broken('select', thrown) }, users.operatorA)
+    const victim = speaking(users.operatorA, { database: broken('select', thrown) })
 
     const response = await victim.post(conversations, {})
 
@@ -153,7 +141,7 @@ describe('what is reported', () => {
       const { lines, reporter } = written(format)
       const error = await refusedBy(tenantA.id)
       const database = broken('update', Object.assign(new Error('failed'), { cause: error }))
-      const victim = await among({ database, reporter }, users.operatorA)
+      const victim = speaking(users.operatorA, { database, reporter })
       const { body: created } = await operatorA.post(conversations, {})
 
       const response = await victim.patch(`${conversations}/${created.id}`, { title: canary })

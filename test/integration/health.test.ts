@@ -1,17 +1,6 @@
-import { buildApp } from '../../src/app'
-import type { Deps } from '../../src/deps'
 import { Lifetime } from '../../src/lifetime'
-import { client } from '../../src/testing'
 import { deps, describe, expect, test } from '../kit'
-
-/** Nobody in particular, before an app of which some dependencies are others. */
-function strangerTo(changed: Partial<Deps>) {
-  const app = buildApp({ ...deps, ...changed })
-  return client(
-    (request) => app.handle(request),
-    () => ({}),
-  )
-}
+import { strangerTo } from '../speaking'
 
 const unreachable = async () => {
   throw new Error('connect ECONNREFUSED 10.0.0.5:5432 user=tenantry')

@@ -1,7 +1,6 @@
-import { buildApp } from '../../src/app'
 import { policyOf } from '../../src/auth/access'
-import { client } from '../../src/testing'
-import { app, deps, describe, expect, test } from '../kit'
+import { app, describe, expect, test } from '../kit'
+import { strangerTo } from '../speaking'
 
 type Body = { content: Record<string, unknown> }
 type Operation = {
@@ -99,13 +98,7 @@ describe('GET /openapi', () => {
   test.each([['/openapi'], ['/openapi/json'], ['/openapi/swagger-ui.js'], ['/openapi/start.js']] as const)(
     'is not there when it is switched off: %s',
     async (path, { anonymous }) => {
-      const without = buildApp({ ...deps, openapi: false })
-      const stranger = client(
-        (request) => without.handle(request),
-        () => ({}),
-      )
-
-      const response = await stranger.get(path)
+      const response = await strangerTo({ openapi: false }).get(path)
 
       expect(response).toMatchObject({ status: 404, body: { code: 'not_found' } })
       expect(await anonymous.get(path)).toMatchObject({ status: 200 })

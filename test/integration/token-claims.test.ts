@@ -1,7 +1,6 @@
-import { buildApp } from '../../src/app'
 import { tokenVerifier } from '../../src/auth/tokens'
-import { client } from '../../src/testing'
 import { deps, describe, expect, jwtConfig, test } from '../kit'
+import { strangerTo } from '../speaking'
 import { bearer, claimsOf, handmade, invalidToken, startSeconds } from './token'
 
 type Claims = Record<string, unknown>
@@ -131,11 +130,7 @@ describe('A claim', () => {
 
 describe('iss', () => {
   const issuer = 'https://id.example'
-  const app = buildApp({ ...deps, verifyToken: tokenVerifier({ ...jwtConfig, issuer }, deps.clock, deps.egress) })
-  const strict = client(
-    (request) => app.handle(request),
-    () => ({}),
-  )
+  const strict = strangerTo({ verifyToken: tokenVerifier({ ...jwtConfig, issuer }, deps.clock, deps.egress) })
 
   const refused: [string, Claims][] = [
     ['missing', {}],
