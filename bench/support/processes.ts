@@ -12,13 +12,19 @@ export type Served = AsyncDisposable & { readonly origin: string; readonly pid: 
 
 export const secret = 'nV3kq8ZtW1yHc5Rm7XbJ2sLf9GdP4uAe'
 
+const fromSource = [process.execPath, 'src/cli.ts']
+
 /**
  * `tenantry serve` as it runs in production, on a free port; on Postgres as a plain role, which `databaseUrl`'s makes.
  * Resolves when it listens.
  */
-export function startService(databaseUrl: string, env: Record<string, string> = {}): Promise<Served> {
+export function startService(
+  databaseUrl: string,
+  env: Record<string, string> = {},
+  program: readonly string[] = fromSource,
+): Promise<Served> {
   const asService = Object.assign(new URL(databaseUrl), { username: 'service', password: 'bench' })
-  return start(['src/cli.ts', 'serve'], {
+  return start([...program, 'serve'], {
     ...env,
     ...(asService.protocol === 'sqlite:'
       ? { DATABASE_URL: databaseUrl }
@@ -31,10 +37,10 @@ export function startService(databaseUrl: string, env: Record<string, string> = 
 
 /** A program of this folder that prints its address on stderr. */
 export const startProgram = (file: string, ...args: string[]): Promise<Served> =>
-  start([join('bench', file), ...args], {})
+  start([process.execPath, join('bench', file), ...args], {})
 
 async function start(args: string[], env: Record<string, string>): Promise<Served> {
-  const own = Bun.spawn([process.execPath, ...args], {
+  const own = Bun.spawn(args, {
     cwd: root,
     // Nothing of the caller's environment may change what is measured.
     env: { PATH: process.env.PATH, HOME: process.env.HOME, NODE_ENV: 'production', ...env },
@@ -56,7 +62,7 @@ async function start(args: string[], env: Record<string, string>): Promise<Serve
       isKnown = origin !== undefined
       if (origin) address.resolve(origin)
     }
-    address.reject(new Error(`bun ${args.join(' ')} ended before it listened:\n${said}`))
+    address.reject(new Error(`${args.join(' ')} ended before it listened:\n${said}`))
   })()
   return {
     origin: await address.promise,
