@@ -128,9 +128,9 @@ export const kit = await createKit({
   app,
   prepare: async (session) => void (await migrate(new Scope(session))),
   seed,
-  settle: async () => {
+  settle: async ({ testIsOver }) => {
     await deps.lifetime.settle()
-    await recorderHere().flush()
+    if (!testIsOver) await recorderHere().flush()
   },
   startsAt,
   lints: {

@@ -44,8 +44,11 @@ export type KitOptions<Seeded extends object, Fixtures extends Record<string, un
   prepare(session: Session): Promise<void>
   /** Makes the rows that every test finds, once; what it returns is among the fixtures. */
   seed?(): Promise<Seeded>
-  /** Resolves when all that the app started is done. */
-  settle?(): Promise<void>
+  /**
+   * Resolves when all that the app started is done. Where the test is over, nobody sees any more what only waited to be
+   * written: it may be left.
+   */
+  settle?(moment: { testIsOver: boolean }): Promise<void>
   /** When every test begins; 2026-01-01 unless said otherwise. */
   startsAt?: Date
   /** What tests may name in their parameter; each is made when it is first named. */
@@ -120,26 +123,29 @@ export async function createKit<
 
   /** Set when work of a test never ended: those after it do not wait for that again, nor are they blamed. */
   let stuck = false
-  const appSettled = async (): Promise<void> => {
-    const done = options.settle?.()
+  const appSettled = async (testIsOver: boolean): Promise<void> => {
+    const done = options.settle?.({ testIsOver })
     await (stuck ? Promise.race([done, Bun.sleep(50)]) : done)
   }
 
   /** Waits for all that goes on. What it does may start more of it. */
-  const settled = async ({ ledger }: Running, sandbox: Sandbox | undefined): Promise<void> => {
+  const settled = async ({ ledger }: Running, sandbox: Sandbox | undefined, testIsOver = false): Promise<void> => {
     do {
       // Elysia schedules what runs after a response with setImmediate, and nobody awaits it.
       await new Promise((resolve) => setImmediate(resolve))
       await ledger.answered()
-      await appSettled()
+      await appSettled(testIsOver)
       await sandbox?.idle()
     } while (ledger.pending.length > 0 || sandbox?.busy)
   }
 
-  const settle = (own: Running, sandbox: Sandbox | undefined, unread: readonly string[] = []): Promise<void> =>
-    within(settleWithinMs, settled(own, sandbox), () => {
+  /** `over` where the test is, with the streams that it left unread. */
+  const settle = (own: Running, sandbox: Sandbox | undefined, over?: { unread: readonly string[] }): Promise<void> =>
+    within(settleWithinMs, settled(own, sandbox, over !== undefined), () => {
       const left = own.ledger.pending.map(({ method, path }) => `${method} ${path} has no answer`)
-      left.push(...unread.map((request) => `the stream of ${request} does not end though its reader left`))
+      left.push(
+        ...(over?.unread ?? []).map((request) => `the stream of ${request} does not end though its reader left`),
+      )
       if (left.length === 0 && sandbox?.busy) left.push('a transaction')
       if (left.length === 0) left.push('work that the settle() of the app waits for')
       stuck = true
@@ -253,7 +259,7 @@ export async function createKit<
       const unread = streams.unread
       const cancelled = streams.cancel()
       try {
-        await settle(own, sandbox, unread)
+        await settle(own, sandbox, { unread })
         await cancelled
       } catch (error) {
         failures.push(error)

@@ -1,6 +1,6 @@
 import { afterAll, describe as bunDescribe, expect } from 'bun:test'
 import { add, query, transaction } from './fixtures/app'
-import { made, ownKit } from './own-kit'
+import { made, ownKit, settled } from './own-kit'
 
 const { test, describe } = ownKit
 
@@ -27,6 +27,18 @@ describe('options', () => {
   test('may be a time limit alone', async () => expect(await texts()).toEqual(['seeded']), 1000)
   test.each([1])('stand before the body of a row: %s', { timeout: 1000 }, (row) => expect(row).toBe(1))
   test.each([1])('stand after the body of a row: %s', (row) => expect(row).toBe(1), { timeout: 1000 })
+})
+
+describe('the app', () => {
+  test.serial('is told whether a test waits for it, or is over', async ({ settle, rewind }) => {
+    settled.length = 0
+    await settle()
+    await rewind(async () => {})
+
+    expect(settled).toEqual([false, false])
+  })
+
+  afterAll(() => expect(settled).toEqual([false, false, true]))
 })
 
 const runs: string[] = []
