@@ -1,6 +1,9 @@
 import type { Principal } from './auth/principal'
 
-/** What is known of a request so far. In one place, because every table of requests costs each of them, and the garbage collector. */
+/**
+ * What is known of a request so far, for who watches and reports. In one place, because every table of requests costs each
+ * of them, and the garbage collector.
+ */
 export type About = {
   readonly request_id: string
   /** In the time of `performance.now()`. */
@@ -9,8 +12,6 @@ export type About = {
   route: string | undefined
   /** Who made it; also of one that was refused because the caller may not do this. */
   caller: Principal | undefined
-  /** Whether the caller may do what it asks for. */
-  isAdmitted: boolean
   /** Until the end of an answer that goes on after its headers. Never rejects. */
   lasts: Promise<void> | undefined
 }
@@ -26,7 +27,6 @@ export function about(request: Request): About {
     startedAt: performance.now(),
     route: undefined,
     caller: undefined,
-    isAdmitted: false,
     lasts: undefined,
   }
   known.set(request, fresh)

@@ -18,8 +18,7 @@ type Entering = { request: Request; contentType?: string }
  */
 export function access({ database, verifyToken }: { database: Database; verifyToken: VerifyToken }) {
   const admit = async (request: Request, permission: Permission): Promise<void> => {
-    const known = about(request)
-    if (known.isAdmitted) return // parse let it in already
+    if (admitted.has(request)) return // parse let it in already
     const claims = await verifyToken(bearerToken(request))
     if (!claims)
       throw unauthenticated('The token is not valid, or not any more; get a new one.', {
@@ -27,10 +26,10 @@ export function access({ database, verifyToken }: { database: Database; verifyTo
       })
     admitTenant(claims.tenant_id)
     const principal = await requirePrincipal(database, claims)
-    known.caller = principal
+    about(request).caller = principal
     if (!may(principal.role, permission))
       throw forbidden(`This needs the permission ${permission}, which the role ${principal.role} does not have.`)
-    known.isAdmitted = true
+    admitted.set(request, principal)
   }
 
   const perRequest: Wrap =
@@ -61,6 +60,9 @@ export function access({ database, verifyToken }: { database: Database; verifyTo
 
 type Wrap = (next: (...args: unknown[]) => unknown) => (...args: unknown[]) => unknown
 
+/** Who may do what they ask for. Handlers have their principal from here, and from nowhere else. */
+const admitted = new WeakMap<Request, Principal>()
+
 const declared = 'x-permission'
 
 /** The permission that a route declared, `public`, or undefined where its author forgot. */
@@ -88,8 +90,7 @@ export function bearerToken(request: Request): string {
 }
 
 function principalOf(request: Request): Principal {
-  const { isAdmitted, caller } = about(request)
-  if (!isAdmitted || !caller)
-    throw new Error('A handler was reached without a principal: the access hooks did not run.')
-  return caller
+  const principal = admitted.get(request)
+  if (!principal) throw new Error('A handler was reached without a principal: the access hooks did not run.')
+  return principal
 }
