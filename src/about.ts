@@ -12,6 +12,8 @@ export type About = {
   route: string | undefined
   /** Who made it; also of one that was refused because the caller may not do this. */
   caller: Principal | undefined
+  /** Called with the status of the answer, when it is made; 101 where the connection became a WebSocket. */
+  onAnswer: ((status: number) => void) | undefined
   /** Until the end of an answer that goes on after its headers. Never rejects. */
   lasts: Promise<void> | undefined
 }
@@ -27,6 +29,7 @@ export function about(request: Request): About {
     startedAt: performance.now(),
     route: undefined,
     caller: undefined,
+    onAnswer: undefined,
     lasts: undefined,
   }
   known.set(request, fresh)

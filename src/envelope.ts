@@ -15,11 +15,12 @@ export function envelope({ reporter, methodsAt }: { reporter: Reporter; methodsA
   return new Elysia({ name: 'envelope' })
     .wrap((next) => async (...args: unknown[]) => {
       const request = args[0] as Request
-      const { request_id, startedAt } = about(request)
+      const known = about(request)
       const response = (await next(...args)) as unknown as Response | undefined // Elysia types what it wraps as any function
+      known.onAnswer?.(response?.status ?? 101)
       if (response === undefined) return response // upgraded to a WebSocket
-      response.headers.set('x-request-id', request_id)
-      response.headers.set('server-timing', `app;dur=${(performance.now() - startedAt).toFixed(2)}`)
+      response.headers.set('x-request-id', known.request_id)
+      response.headers.set('server-timing', `app;dur=${(performance.now() - known.startedAt).toFixed(2)}`)
       for (const [name, value] of always) response.headers.set(name, value)
       for (const [name, value] of unlessSaid) {
         if (!response.headers.has(name)) response.headers.set(name, value)

@@ -1,5 +1,5 @@
 import { Elysia } from 'elysia'
-import { about } from '../about'
+import { type About, about } from '../about'
 import type { Clock } from '../ids'
 import type { Lifetime } from '../lifetime'
 
@@ -36,19 +36,19 @@ export const unmatched = '(unmatched)'
 const methods = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'])
 
 /**
- * Observes every request, also those that no route or no caller was found for. Around everything else (`wrap`), because
- * Elysia's onAfterResponse does not see what is answered before routing, nor the status of a Response that a handler made.
+ * Observes every request, also those that no route or no caller was found for. Begins before everything else (`wrap`), and
+ * the envelope tells it of the answer: Elysia's onAfterResponse does not see what is answered before routing, nor the
+ * status of a Response that a handler made.
  */
 export function requestHook({ clock, stopwatch, lifetime, observers }: Deps) {
   if (observers.length === 0) return new Elysia()
 
-  const observe = (request: Request, status: number, at: Date, startedAt: number) => {
-    const { request_id, caller, route } = about(request)
+  const observe = (known: About, method: string, status: number, at: Date, startedAt: number) => {
     const seen: Observation = {
-      request_id,
-      caller,
-      method: methods.has(request.method) ? request.method : 'OTHER',
-      route: route ?? unmatched,
+      request_id: known.request_id,
+      caller: known.caller,
+      method: methods.has(method) ? method : 'OTHER',
+      route: known.route ?? unmatched,
       status,
       duration_us: Math.max(0, Math.round((stopwatch() - startedAt) * 1000)),
       at,
@@ -59,17 +59,15 @@ export function requestHook({ clock, stopwatch, lifetime, observers }: Deps) {
   return new Elysia({ name: 'request-hook' })
     .wrap((next) => (...args: unknown[]) => {
       const request = args[0] as Request
+      const known = about(request)
       const at = clock.now()
       const startedAt = stopwatch()
-      const answered = (response: unknown) => {
-        const status = response instanceof Response ? response.status : 101 // upgraded to a WebSocket
-        const { lasts } = about(request)
-        if (lasts) lifetime.run(() => lasts.then(() => observe(request, status, at, startedAt)))
-        else observe(request, status, at, startedAt)
-        return response
+      known.onAnswer = (status) => {
+        const { lasts } = known
+        if (lasts) lifetime.run(() => lasts.then(() => observe(known, request.method, status, at, startedAt)))
+        else observe(known, request.method, status, at, startedAt)
       }
-      const answer: unknown = next(...args)
-      return answer instanceof Promise ? answer.then(answered) : answered(answer)
+      return next(...args)
     })
     .onTransform({ as: 'global' }, ({ request, route }) => {
       about(request).route = route
