@@ -32,7 +32,7 @@ const git = (...args: string[]) =>
   Bun.spawnSync(['git', ...args], { cwd: root })
     .stdout.toString()
     .trim()
-const changes = git('status', '--porcelain', '--', 'src', 'bench', 'package.json', 'bun.lock')
+const changes = git('status', '--porcelain', '--', 'src', 'bench', 'package.json', 'bun.lock', ':!bench/README.md')
 
 const commit = `${git('rev-parse', '--short', 'HEAD')}${changes === '' ? '' : ', with changes that are not committed'}`
 

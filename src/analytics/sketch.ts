@@ -30,15 +30,21 @@ export function add(sketch: Sketch, us: number): void {
 
 /** Adds all of `other`, as it is kept, to `sketch`. */
 export function merge(sketch: Sketch, other: string): Sketch {
-  const [least = 0, ...counts] = JSON.parse(other) as number[]
-  for (let n = 0; n < counts.length; n++) addTo(sketch, least + n, counts[n] ?? 0)
+  const kept = JSON.parse(other) as number[]
+  const before = (kept[0] ?? 0) - 1
+  grow(sketch, before + kept.length)
+  for (let n = 1; n < kept.length; n++) sketch[before + n] = (sketch[before + n] ?? 0) + (kept[n] ?? 0)
   return sketch
 }
 
-/** Without holes, which would make arrays slow. */
 export function addTo(sketch: Sketch, bucket: number, count: number): void {
-  while (sketch.length <= bucket) sketch.push(0)
+  grow(sketch, bucket + 1)
   sketch[bucket] = (sketch[bucket] ?? 0) + count
+}
+
+/** Without holes, which would make arrays slow. */
+function grow(sketch: Sketch, length: number): void {
+  while (sketch.length < length) sketch.push(0)
 }
 
 /** For each `part` (0 to 1), the value that so many of all do not exceed, in microseconds; 0 where there are none. */
