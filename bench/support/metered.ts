@@ -5,7 +5,8 @@ import { dialect } from '../../src/database/dialect'
 import { migrate } from '../../src/database/migrate'
 import { usage_records } from '../../src/database/tables'
 import { dayMs } from '../../src/day'
-import { newId } from '../../src/ids'
+import { newId, systemClock } from '../../src/ids'
+import { createUser } from '../../src/users/store'
 import { addCaller, type Caller } from './database'
 
 const days = 30
@@ -27,15 +28,27 @@ export async function fillRequests(url: string, tenants: number, requests: numbe
   for (let n = 0; n < tenants; n++) {
     const caller = await addCaller(database, `tenant-${n}`, 1)
     callers.push(caller)
-    for (let day = 0; day < days; day++) await fillDay(database, caller, day, Math.ceil(requests / tenants / days))
+    const people = await addPeople(database, caller)
+    for (let day = 0; day < days; day++)
+      await fillDay(database, caller, people, day, Math.ceil(requests / tenants / days))
   }
   if (dialect === 'postgres') await root.run({ text: 'vacuum analyze', params: [], shape: 'arrays' })
   return callers
 }
 
+async function addPeople(database: Database, { tenant_id, user_id }: Caller): Promise<string[]> {
+  const people = [user_id]
+  for (let n = 1; n < usersEach; n++) {
+    const user = { external_id: `user-${n}`, email: `user-${n}@example.com`, role: 'operator' } as const
+    people.push((await createUser({ database, clock: systemClock }, tenant_id, user)).id)
+  }
+  return people
+}
+
 async function fillDay(
   database: Database,
   { tenant_id, user_id }: Caller,
+  people: readonly string[],
   day: number,
   requests: number,
 ): Promise<void> {
@@ -44,7 +57,7 @@ async function fillDay(
     const created_at = new Date(begin + Math.floor((n * (dayMs - 1)) / requests))
     return {
       tenant_id,
-      user_id: `01900000-0000-7000-8000-${String(n % usersEach).padStart(12, '0')}`,
+      user_id: people[n % usersEach] ?? '',
       id: newId({ now: () => created_at }),
       method: 'GET',
       route: routes[n % routes.length] ?? '',

@@ -1,4 +1,4 @@
-import { type AnyColumn, and, asc, eq, gte, lte, sql } from 'drizzle-orm'
+import { type AnyColumn, and, asc, count, eq, exists, gte, lte, sql } from 'drizzle-orm'
 import type { Principal } from '../auth/principal'
 import { countOf, sumOf } from '../database/aggregates'
 import { type Database, oncePerDatabase } from '../database/database'
@@ -53,10 +53,21 @@ const queries = oncePerDatabase((database) => ({
     .where(within(route_days))
     .orderBy(asc(route_days.day), asc(route_days.method), asc(route_days.route))
     .prepare('analytics_routes'),
+  // One look for each user, however many days there are.
   uniqueUsers: database
-    .select({ unique_users: countOf(sql`distinct ${user_days.user_id}`) })
-    .from(user_days)
-    .where(within(user_days))
+    .select({ unique_users: count() })
+    .from(users)
+    .where(
+      and(
+        eq(users.tenant_id, given('tenant_id')),
+        exists(
+          database
+            .select({ day: user_days.day })
+            .from(user_days)
+            .where(and(eq(user_days.user_id, users.id), within(user_days))),
+        ),
+      ),
+    )
     .prepare('analytics_unique_users'),
   usersByDay: database
     .select({ day: user_days.day, unique_users: countOf(sql`*`) })

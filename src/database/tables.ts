@@ -355,7 +355,10 @@ export const route_days = table(
 export const user_days = table(
   'user_days',
   { tenant_id: tenant_id(), day: day(), user_id: uuid().notNull(), ...requestCounters() },
-  (row) => [primaryKey({ name: 'user_days_key', columns: [row.tenant_id, row.day, row.user_id] })],
+  (row) => [
+    primaryKey({ name: 'user_days_key', columns: [row.tenant_id, row.day, row.user_id] }),
+    index('user_days_by_user').on(row.tenant_id, row.user_id, row.day),
+  ],
 )
 
 /**
