@@ -182,7 +182,7 @@ export function conversationStore({ database, clock }: { database: Database; clo
     q: string,
     { before, limit, offset, all }: { before: string; limit: number; offset: number; all: boolean },
   ) {
-    const match = matching(principal, q)
+    const match = await matching(database, principal, q)
     if (!match) return [[], []] satisfies [Conversation[], []]
     const condition = and(
       eq(conversations.tenant_id, tenant_id),

@@ -21,9 +21,10 @@ async function rowsByOwner(database: Database, { table, owner }: TenantTable): P
   return new Map(rows.map((row) => [String(row.owner), row.rows]))
 }
 
-/** The index names a tenant by the first word of `scope`; see drizzle/sqlite/0001_search.sql. */
+/** The index names a tenant by the first word of `scope`, and so does what waits for it; see drizzle/sqlite/. */
 async function searchEntries(): Promise<Map<string, number>> {
-  const text = 'select substr(scope, 2, 32), count(*) from conversation_search group by 1'
+  const text = `select substr(scope, 2, 32), count(*) from
+    (select scope from conversation_search union all select scope from conversation_search_waiting) group by 1`
   const rows = ((await Scope.current()?.run(raw(text))) ?? []) as [string, number][]
   const dashed = (hex: string) => hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
   return new Map(rows.map(([tenant, entries]) => [dashed(tenant), entries]))

@@ -166,6 +166,7 @@ async function restored(file: string, tenant_id: string) {
   await using connection = connect(`sqlite:${file}`)
   const migrated = await migrate(connection.root)
   const broken = await rowsOf(connection, 'pragma foreign_key_check')
+  await rowsOf(connection, 'delete from conversation_search_waiting') // which indexes them
   const found = await rowsOf(
     connection,
     `select m.id from messages m where m.conversation_id in (select conversation_id from conversation_search

@@ -1,4 +1,7 @@
 import { eq } from 'drizzle-orm'
+import { dialect } from '../../../src/database/dialect'
+import { Scope } from '../../../src/database/session'
+import { raw } from '../../../src/database/snapshot'
 import { conversations, messages, tenants } from '../../../src/database/tables'
 import { database, describe, expect, test } from '../../kit'
 
@@ -48,6 +51,40 @@ describe('the search index', () => {
 
     expect(found).toEqual([[], [id], [], [], [], [], [], [], [id]])
   })
+
+  test('has everything of more than is indexed at once', async ({ tenantA, users: { adminA: user }, viewerA }) => {
+    const ids: string[] = []
+    for (let n = 0; n < 70; n++) ids.unshift(await add(tenantA.id, user.id, null, `apples number${n}`))
+
+    const found = await viewerA.get('/api/v1/conversations?q=apples&limit=100')
+    const single = []
+    for (const n of [0, 63, 64, 69]) single.push(idsIn(await viewerA.get(`/api/v1/conversations?q=number${n}`)))
+
+    expect(idsIn(found)).toEqual(ids)
+    expect(single).toEqual([[ids[69]], [ids[6]], [ids[5]], [ids[0]]] as string[][])
+  })
+
+  test.if(dialect === 'sqlite')(
+    'keeps at most 63 rows waiting, and none behind a search',
+    async ({ tenantA, users: { adminA: user }, viewerA }) => {
+      const waiting = async () => {
+        const [row] = (await Scope.current()?.run(raw('select count(*) from conversation_search_waiting'))) ?? []
+        return Number((row as unknown[])[0])
+      }
+      const before = await waiting()
+      for (let n = before; n < 63; n++) await add(tenantA.id, user.id, null, 'apples')
+      const counts = [await waiting()]
+
+      await add(tenantA.id, user.id, null, 'pears')
+      counts.push(await waiting())
+      await add(tenantA.id, user.id, 'Harvest', 'plums')
+      counts.push(await waiting())
+      await viewerA.get('/api/v1/conversations?q=plums')
+      counts.push(await waiting())
+
+      expect(counts).toEqual([63, 0, 2, 0])
+    },
+  )
 
   test('forgets a message that was deleted and keeps the others', async ({
     tenantA,

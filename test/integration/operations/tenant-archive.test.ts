@@ -136,13 +136,14 @@ describe('an archive', () => {
     const tenant_id = await seeingAll(() => tenantBySlug(target.database, 'acme'))
     const principal = { tenant_id, user_id: '', role: 'admin' as const }
     const found = ({ database }: typeof demo) =>
-      asTenant(tenant_id, () =>
-        database
+      asTenant(tenant_id, async () => {
+        const match = await matching(database, principal, 'certificate')
+        return await database
           .select({ id: conversations.id })
           .from(conversations)
-          .where(and(eq(conversations.tenant_id, tenant_id), matching(principal, 'certificate')))
-          .orderBy(conversations.id),
-      )
+          .where(and(eq(conversations.tenant_id, tenant_id), match))
+          .orderBy(conversations.id)
+      })
     expect(await asTenant(tenant_id, () => verifyRollups(target.database, tenant_id))).toEqual([])
     expect(await tenantRows(target)).toEqual(await tenantRows(demo, (row) => JSON.stringify(row).includes(tenant_id)))
     expect((await found(demo)).length).toBeGreaterThan(0)

@@ -114,8 +114,11 @@ describe('erasing a tenant', () => {
 
     expect(await tenantRows(own)).toEqual(others)
     const principal = { tenant_id: idOf('b', 'tenant_id'), user_id: '', role: 'admin' as const }
-    const found = await seeingAll(() =>
-      own.database.select({ id: conversations.id }).from(conversations).where(matching(principal, 'content')),
+    const found = await seeingAll(async () =>
+      own.database
+        .select({ id: conversations.id })
+        .from(conversations)
+        .where(await matching(own.database, principal, 'content')),
     )
     expect(found).toEqual([{ id: idOf('b', 'conversation_id') }])
   })
