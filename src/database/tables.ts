@@ -155,7 +155,6 @@ export const usage_records = table(
       columns: [usage.tenant_id, usage.user_id],
       foreignColumns: [users.tenant_id, users.id],
     }).onDelete('cascade'),
-    index('usage_records_when').on(usage.tenant_id, usage.created_at),
     index('usage_records_by_user').on(usage.tenant_id, usage.user_id),
     check('usage_records_tokens', sql`${usage.prompt_tokens} >= 0 and ${usage.completion_tokens} >= 0`),
   ],
