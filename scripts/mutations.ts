@@ -736,16 +736,16 @@ const rooms: Mutation[] = [
   broken(
     'log',
     'src/analytics/hook.ts',
-    /routes\.get\(request\) \?\? unmatched/g,
-    'new URL(request.url).pathname',
-    'routes.get(request) ?? new URL(request.url).pathname',
+    /about\(request\)\.route = route/g,
+    'about(request).route = new URL(request.url).pathname',
   ),
   broken(
     'log',
     'src/analytics/hook.ts',
-    /methods\.has\(request\.method\) \? request\.method : 'OTHER'/g,
-    'request.method',
+    /const known = about\(request\)/g,
+    'const known = Object.assign(about(request), { route: new URL(request.url).pathname })',
   ),
+  broken('log', 'src/analytics/hook.ts', /methods\.has\(method\) \? method : 'OTHER'/g, 'method'),
   broken('log', 'src/reporter.ts', /if \(!fromDatabase\) return/g, 'if (true) return'),
   broken('log', 'src/reporter.ts', /\.replace\(control, (?:escaped|' ')\)/g, ''),
   broken('log', 'src/reporter.ts', /printable\((message|String\(value\))\)/g, '$1'),
@@ -756,7 +756,7 @@ const rooms: Mutation[] = [
     "error.code === 'internal'",
   ),
   broken('log', 'src/request-log.ts', /\n {6}route,/g, '\n      route, user_id: caller?.user_id,'),
-  broken('log', 'src/envelope.ts', /given !== null && safe\.test\(given\)/g, 'given !== null'),
+  broken('log', 'src/about.ts', /given !== null && safe\.test\(given\)/g, 'given !== null'),
 
   broken(
     'origin',

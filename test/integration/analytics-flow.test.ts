@@ -273,6 +273,8 @@ describe('GET /api/v1/analytics/daily', () => {
 
 describe('GET /api/v1/analytics/routes', () => {
   test('has routes as they are declared, never what was asked for', async ({ adminA, settle }) => {
+    const { body: created } = await adminA.post('/api/v1/conversations', {})
+    await adminA.get(`/api/v1/conversations/${created.id}`)
     await adminA.get('/api/v1/conversations/01890000-0000-7000-8000-000000000000')
     await adminA.get('/api/v1/conversations/secret-of-mine')
     await adminA.patch('/api/v1/conversations/secret-of-mine', { title: 3 })
@@ -283,8 +285,15 @@ describe('GET /api/v1/analytics/routes', () => {
 
     const times = { avg_response_time_ms: 0, p50_ms: 0, p95_ms: 0, p99_ms: 0 }
     expect(body).toEqual([
-      { method: 'GET', route: '/api/v1/conversations/:id', total_requests: 2, error_count: 2, error_rate: 1, ...times },
-      { method: 'POST', route: '/api/v1/conversations', total_requests: 1, error_count: 1, error_rate: 1, ...times },
+      {
+        method: 'GET',
+        route: '/api/v1/conversations/:id',
+        total_requests: 3,
+        error_count: 2,
+        error_rate: 2 / 3,
+        ...times,
+      },
+      { method: 'POST', route: '/api/v1/conversations', total_requests: 2, error_count: 1, error_rate: 0.5, ...times },
       {
         method: 'PATCH',
         route: '/api/v1/conversations/:id',
