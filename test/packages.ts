@@ -9,6 +9,7 @@ export const bundled = [
   '@sinclair/typebox',
   '@sinclair/typebox/compiler',
   '@sinclair/typebox/value',
+  'croner',
   'drizzle-orm',
   'drizzle-orm/bun-sqlite',
   'drizzle-orm/bun-sqlite/migrator',
@@ -18,7 +19,9 @@ export const bundled = [
   'drizzle-orm/sqlite-core',
   'drizzle-orm/sqlite-proxy',
   'elysia',
+  'ipaddr.js',
   'jose',
+  're2js',
 ]
 
 /**
