@@ -1,8 +1,11 @@
 -- Rows of days are found by their key alone: without row ids one tree is read and written instead of two.
--- By hand: drizzle knows no table without row ids. What writes to them by itself has to be away meanwhile.
+-- By hand: drizzle knows no table without row ids. Made anew and not renamed: SQLite reads
+-- the whole schema again for each table that is.
 DROP TRIGGER `usage_records_rollup`;--> statement-breakpoint
 DROP TRIGGER `messages_rollup`;--> statement-breakpoint
-CREATE TABLE `__new_tenant_days` (
+CREATE TABLE `kept_tenant_days` AS SELECT `tenant_id`, `day`, `request_count`, `error_count`, `duration_us`, `latency` FROM `tenant_days` ORDER BY `tenant_id`, `day`;--> statement-breakpoint
+DROP TABLE `tenant_days`;--> statement-breakpoint
+CREATE TABLE `tenant_days` (
 	`tenant_id` text NOT NULL,
 	`day` text NOT NULL,
 	`request_count` integer DEFAULT 0 NOT NULL,
@@ -12,10 +15,11 @@ CREATE TABLE `__new_tenant_days` (
 	PRIMARY KEY(`tenant_id`, `day`),
 	FOREIGN KEY (`tenant_id`) REFERENCES `tenants`(`id`) ON UPDATE no action ON DELETE cascade
 ) WITHOUT ROWID;--> statement-breakpoint
-INSERT INTO `__new_tenant_days` SELECT `tenant_id`, `day`, `request_count`, `error_count`, `duration_us`, `latency` FROM `tenant_days` ORDER BY `tenant_id`, `day`;--> statement-breakpoint
-DROP TABLE `tenant_days`;--> statement-breakpoint
-ALTER TABLE `__new_tenant_days` RENAME TO `tenant_days`;--> statement-breakpoint
-CREATE TABLE `__new_route_days` (
+INSERT INTO `tenant_days` SELECT * FROM `kept_tenant_days`;--> statement-breakpoint
+DROP TABLE `kept_tenant_days`;--> statement-breakpoint
+CREATE TABLE `kept_route_days` AS SELECT `tenant_id`, `day`, `method`, `route`, `request_count`, `error_count`, `duration_us`, `latency` FROM `route_days` ORDER BY `tenant_id`, `day`, `method`, `route`;--> statement-breakpoint
+DROP TABLE `route_days`;--> statement-breakpoint
+CREATE TABLE `route_days` (
 	`tenant_id` text NOT NULL,
 	`day` text NOT NULL,
 	`method` text NOT NULL,
@@ -27,10 +31,11 @@ CREATE TABLE `__new_route_days` (
 	PRIMARY KEY(`tenant_id`, `day`, `method`, `route`),
 	FOREIGN KEY (`tenant_id`) REFERENCES `tenants`(`id`) ON UPDATE no action ON DELETE cascade
 ) WITHOUT ROWID;--> statement-breakpoint
-INSERT INTO `__new_route_days` SELECT `tenant_id`, `day`, `method`, `route`, `request_count`, `error_count`, `duration_us`, `latency` FROM `route_days` ORDER BY `tenant_id`, `day`, `method`, `route`;--> statement-breakpoint
-DROP TABLE `route_days`;--> statement-breakpoint
-ALTER TABLE `__new_route_days` RENAME TO `route_days`;--> statement-breakpoint
-CREATE TABLE `__new_user_days` (
+INSERT INTO `route_days` SELECT * FROM `kept_route_days`;--> statement-breakpoint
+DROP TABLE `kept_route_days`;--> statement-breakpoint
+CREATE TABLE `kept_user_days` AS SELECT `tenant_id`, `day`, `user_id`, `request_count`, `error_count`, `duration_us` FROM `user_days` ORDER BY `tenant_id`, `day`, `user_id`;--> statement-breakpoint
+DROP TABLE `user_days`;--> statement-breakpoint
+CREATE TABLE `user_days` (
 	`tenant_id` text NOT NULL,
 	`day` text NOT NULL,
 	`user_id` text NOT NULL,
@@ -40,10 +45,11 @@ CREATE TABLE `__new_user_days` (
 	PRIMARY KEY(`tenant_id`, `day`, `user_id`),
 	FOREIGN KEY (`tenant_id`) REFERENCES `tenants`(`id`) ON UPDATE no action ON DELETE cascade
 ) WITHOUT ROWID;--> statement-breakpoint
-INSERT INTO `__new_user_days` SELECT `tenant_id`, `day`, `user_id`, `request_count`, `error_count`, `duration_us` FROM `user_days` ORDER BY `tenant_id`, `day`, `user_id`;--> statement-breakpoint
-DROP TABLE `user_days`;--> statement-breakpoint
-ALTER TABLE `__new_user_days` RENAME TO `user_days`;--> statement-breakpoint
-CREATE TABLE `__new_usage_days` (
+INSERT INTO `user_days` SELECT * FROM `kept_user_days`;--> statement-breakpoint
+DROP TABLE `kept_user_days`;--> statement-breakpoint
+CREATE TABLE `kept_usage_days` AS SELECT `tenant_id`, `day`, `user_id`, `model`, `shard`, `reply_count`, `prompt_tokens`, `completion_tokens`, `estimated_tokens` FROM `usage_days` ORDER BY `tenant_id`, `day`, `user_id`, `model`, `shard`;--> statement-breakpoint
+DROP TABLE `usage_days`;--> statement-breakpoint
+CREATE TABLE `usage_days` (
 	`tenant_id` text NOT NULL,
 	`day` text NOT NULL,
 	`user_id` text NOT NULL,
@@ -56,10 +62,11 @@ CREATE TABLE `__new_usage_days` (
 	PRIMARY KEY(`tenant_id`, `day`, `user_id`, `model`, `shard`),
 	FOREIGN KEY (`tenant_id`) REFERENCES `tenants`(`id`) ON UPDATE no action ON DELETE cascade
 ) WITHOUT ROWID;--> statement-breakpoint
-INSERT INTO `__new_usage_days` SELECT `tenant_id`, `day`, `user_id`, `model`, `shard`, `reply_count`, `prompt_tokens`, `completion_tokens`, `estimated_tokens` FROM `usage_days` ORDER BY `tenant_id`, `day`, `user_id`, `model`, `shard`;--> statement-breakpoint
-DROP TABLE `usage_days`;--> statement-breakpoint
-ALTER TABLE `__new_usage_days` RENAME TO `usage_days`;--> statement-breakpoint
-CREATE TABLE `__new_message_days` (
+INSERT INTO `usage_days` SELECT * FROM `kept_usage_days`;--> statement-breakpoint
+DROP TABLE `kept_usage_days`;--> statement-breakpoint
+CREATE TABLE `kept_message_days` AS SELECT `tenant_id`, `day`, `shard`, `message_count` FROM `message_days` ORDER BY `tenant_id`, `day`, `shard`;--> statement-breakpoint
+DROP TABLE `message_days`;--> statement-breakpoint
+CREATE TABLE `message_days` (
 	`tenant_id` text NOT NULL,
 	`day` text NOT NULL,
 	`shard` integer DEFAULT 0 NOT NULL,
@@ -67,9 +74,8 @@ CREATE TABLE `__new_message_days` (
 	PRIMARY KEY(`tenant_id`, `day`, `shard`),
 	FOREIGN KEY (`tenant_id`) REFERENCES `tenants`(`id`) ON UPDATE no action ON DELETE cascade
 ) WITHOUT ROWID;--> statement-breakpoint
-INSERT INTO `__new_message_days` SELECT `tenant_id`, `day`, `shard`, `message_count` FROM `message_days` ORDER BY `tenant_id`, `day`, `shard`;--> statement-breakpoint
-DROP TABLE `message_days`;--> statement-breakpoint
-ALTER TABLE `__new_message_days` RENAME TO `message_days`;--> statement-breakpoint
+INSERT INTO `message_days` SELECT * FROM `kept_message_days`;--> statement-breakpoint
+DROP TABLE `kept_message_days`;--> statement-breakpoint
 CREATE TRIGGER `usage_records_rollup` AFTER INSERT ON `usage_records` BEGIN
 	INSERT INTO `usage_days` (tenant_id, day, user_id, model, shard, reply_count, prompt_tokens, completion_tokens, estimated_tokens)
 	VALUES (new.tenant_id, date(new.created_at / 1000, 'unixepoch'), new.user_id, new.model, 0, 1, new.prompt_tokens, new.completion_tokens,
