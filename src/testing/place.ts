@@ -49,8 +49,13 @@ export class Place {
     const within = <T>({ session }: Opened, work: (session: Session) => Promise<T>) =>
       door.enter(session, () => work(session))
     if (run.dialect === 'sqlite') {
-      const opened = await door.open(run.url)
-      await within(opened, prepare)
+      const kept = run.kept?.read()
+      const opened = await door.open(kept ?? run.url)
+      if (!kept) {
+        await within(opened, prepare)
+        const tables = run.kept && inMemory(opened.serialize?.())
+        if (tables) run.kept?.write(tables)
+      }
       const seeded = frozen(await within(opened, seed))
       return new Place(run, door, opened, [], seeded, seeded, () => {})
     }

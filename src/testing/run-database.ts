@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Options, PostgresType, Sql } from 'postgres'
+import { type KeptTables, keptTables } from './kept-tables'
 import { removeLeftovers, watchOverRun } from './leftovers'
 import { postgres } from './postgres-client'
 import { embeddedPostgres } from './postgres-server'
@@ -13,6 +14,8 @@ export type RunDatabase = AsyncDisposable & {
   readonly dialect: Dialect
   /** Where the run's database is; `sqlite::memory:` has no place. */
   readonly url: string
+  /** SQLite in memory only, where `madeFrom` says what the tables are made from. */
+  readonly kept?: KeptTables | undefined
   /**
    * Postgres only: makes the run's database. `prepare` is called with the URL of an empty one, unless an earlier run has
    * kept one with the same tables.
@@ -26,8 +29,9 @@ export type RunDatabase = AsyncDisposable & {
 
 export type RunOptions = {
   /**
-   * All that the tables are made from: files and folders, such as Drizzle's migrations. A Postgres database with these
-   * tables and no rows is then kept for later runs, as the template `<name>_test_<hash of these files>`.
+   * All that the tables are made from: files and folders, such as Drizzle's migrations. A database with these tables and
+   * no rows is then kept for later runs: on Postgres as the template `<name>_test_<hash of these files>`, of SQLite in
+   * memory as a file in the temp folder.
    */
   madeFrom?: readonly string[]
   env?: Record<string, string | undefined>
@@ -56,7 +60,8 @@ export async function openRunDatabase({ madeFrom, env = process.env }: RunOption
     const bypasses = await isUnbound(admin).catch((cause) => refuse('does not answer', cause, at('')))
     return onServer({ ...names, admin, at, bypasses, cleaner: wanted }, { keep, hash })
   }
-  if (wanted === 'sqlite::memory:' || wanted === 'sqlite:') return sqlite('sqlite::memory:', async () => {})
+  if (wanted === 'sqlite::memory:' || wanted === 'sqlite:')
+    return { ...sqlite('sqlite::memory:', async () => {}), kept: hash === undefined ? undefined : keptTables(hash) }
   if (wanted.startsWith('sqlite:')) {
     const folder = mkdtempSync(join(tmpdir(), 'testing-sqlite-'))
     const url = `sqlite:${join(folder, 'test.db')}`

@@ -1,5 +1,15 @@
 import { afterAll, afterEach, test as anyTest, beforeAll, describe, expect } from 'bun:test'
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
@@ -107,6 +117,66 @@ describe('nothing is left', () => {
       20_000,
     )
   })
+})
+
+describe.if(backend === 'sqlite::memory:')('tables that are kept between runs', () => {
+  const env = { MADE_FROM: 'app.ts', TMPDIR: folder }
+  const codes = (runs: { exitCode: number }[]) => runs.map(({ exitCode }) => exitCode)
+  const run = (fixture: string, more = {}) => bunTest(fixture, { database: backend, env: { ...env, ...more } })
+  const kept = () => readdirSync(folder).filter((name) => name.startsWith('testing-sqlite-kept-'))
+  afterEach(() => {
+    for (const name of kept()) rmSync(join(folder, name))
+  })
+
+  test('are those of the next run, which makes none', async () => {
+    const withoutThem = await run('prepare.ts')
+    const first = await run('quiet.ts')
+    const [name] = kept()
+    const withThem = await run('prepare.ts')
+    const again = await run('quiet.ts')
+
+    expect(codes([withoutThem, first, withThem, again])).toEqual([1, 0, 0, 0])
+    expect(kept()).toEqual([String(name)])
+    expect(statSync(join(folder, String(name))).mode & 0o777).toBe(0o600)
+  }, 20_000)
+
+  test('are not those of a run for other files', async () => {
+    await run('quiet.ts')
+
+    const other = await run('prepare.ts', { MADE_FROM: 'prepare.ts' })
+
+    expect(other.exitCode).toBe(1)
+    expect(kept()).toHaveLength(1)
+  }, 20_000)
+
+  test('are made again where the file is not whole', async () => {
+    await run('quiet.ts')
+    const path = join(folder, String(kept()[0]))
+    truncateSync(path, 5000)
+
+    const [damaged, repaired, withThem] = [await run('prepare.ts'), await run('quiet.ts'), await run('prepare.ts')]
+
+    expect(codes([damaged, repaired, withThem])).toEqual([1, 0, 0])
+  }, 20_000)
+
+  test('are removed by a run that makes others, when nobody has used them for a week', async () => {
+    await run('quiet.ts')
+    const [old] = kept()
+    const weekAgo = new Date(Date.now() - 7.5 * 24 * 60 * 60 * 1000)
+    utimesSync(join(folder, String(old)), weekAgo, weekAgo)
+
+    await run('quiet.ts', { MADE_FROM: 'quiet.ts' })
+
+    expect(kept()).toHaveLength(1)
+    expect(kept()).not.toEqual([old])
+  }, 20_000)
+
+  test('are not of a run that does not say what they are made from, nor of one in a file', async () => {
+    await run('quiet.ts', { MADE_FROM: '' })
+    await bunTest('quiet.ts', { database: `sqlite:${join(folder, 'x.db')}`, env })
+
+    expect(kept()).toEqual([])
+  }, 20_000)
 })
 
 describe.if(backend === 'postgres:embedded')('tables that are kept between runs', () => {
