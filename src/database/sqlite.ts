@@ -71,7 +71,7 @@ function sqliteSession(client: Client): Session {
   return groupCommit({
     run: (statement) => whenFree(() => ask(client, statement)),
     inner: innerSession(client, 1),
-    begin: async () => void (await whenFree(() => client.query('begin immediate').run())),
+    begin: async () => void (await whenFree(() => client.query('begin immediate').run(), { locks: true })),
     commit: () => void client.query('commit').run(),
     rollback: () => {
       if (client.inTransaction) client.query('rollback').run()

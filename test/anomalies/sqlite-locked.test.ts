@@ -38,3 +38,37 @@ describe.if(dialect === 'sqlite')('a service whose SQLite file another process h
     expect(await lostOf(callers.acknowledged, database.url)).toEqual([])
   })
 })
+
+describe.if(dialect === 'sqlite')('a service whose SQLite file another process locks again and again', () => {
+  test('waits for each of these locks by itself, and refuses nothing however long it goes on', async () => {
+    await using database = await emptyDatabase()
+    const { token } = await seed(database.url)
+    await using served = await startServer({ DATABASE_URL: database.url })
+    const callers = new Callers(token, [served.url])
+    await callers.acknowledge(20)
+    const before = callers.acknowledged.length
+
+    await using other = connect(database.url)
+    const begunAt = performance.now()
+    while (performance.now() - begunAt < 8000) {
+      await rowsOf(other, 'begin immediate')
+      await Bun.sleep(25)
+      await rowsOf(other, 'rollback')
+      await Bun.sleep(25)
+    }
+    await callers.acknowledge(20)
+    await callers.stop()
+
+    expect({
+      refused: callers.kindsOfRefusal,
+      inStreams: callers.endedInError,
+      unanswered: callers.unanswered,
+    }).toEqual({
+      refused: [],
+      inStreams: [],
+      unanswered: [],
+    })
+    expect(callers.acknowledged.length).toBeGreaterThan(before + 20)
+    expect(await lostOf(callers.acknowledged, database.url)).toEqual([])
+  })
+})
