@@ -4,6 +4,8 @@ import type { Clock } from './ids'
 export const dayMs = 24 * 60 * 60 * 1000
 const mostDays = 366
 const daysByDefault = 30
+/** No day is before it: see `isDay`. */
+const firstDay = '1970-01-01'
 
 /** The UTC day of a moment, as YYYY-MM-DD: the same words in code, in columns and on the wire; they sort by time. */
 export const dayOf = (at: Date): string => at.toISOString().slice(0, 10)
@@ -26,7 +28,7 @@ export type Range = { start_date: string; end_date: string }
 export function rangeOf(asked: Partial<Range>, clock: Clock): Range {
   const today = dayOf(clock.now())
   const end_date = asked.end_date ?? (asked.start_date === undefined ? today : later(asked.start_date, today))
-  const start_date = asked.start_date ?? dayAfter(end_date, 1 - daysByDefault)
+  const start_date = asked.start_date ?? later(dayAfter(end_date, 1 - daysByDefault), firstDay)
   const refuse = (message: string) => invalid([{ in: 'query', path: '/start_date', message }])
   if (start_date > end_date) throw refuse('must not be after end_date')
   if (dayCount({ start_date, end_date }) > mostDays)

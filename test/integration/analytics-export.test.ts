@@ -44,6 +44,14 @@ describe('GET /api/v1/analytics/export', () => {
     )
   })
 
+  test('of request records begins with the first day that there is', async ({ operatorA }) => {
+    const { status, headers, body } = await operatorA.get(`${path}?rows=requests&end_date=1970-01-05`)
+
+    expect(status).toBe(200)
+    expect(headers['content-disposition']).toBe('attachment; filename="requests-1970-01-01-to-1970-01-05.csv"')
+    expect(body).toBe('id,created_at,user_id,method,route,status,duration_ms\r\n')
+  })
+
   test('is the same as JSON', async ({ operatorA, users, settle }) => {
     visits({ users }, 2)
     await settle()

@@ -165,6 +165,9 @@ describe('a range of days', () => {
     ['?start_date=2024-02-29&end_date=2024-02-29', '2024-02-29', '2024-02-29'],
     ['?start_date=2025-03-02&end_date=2026-03-02', '2025-03-02', '2026-03-02'],
     ['?start_date=2027-01-01', '2027-01-01', '2027-01-01'],
+    ['?end_date=1970-01-30', '1970-01-01', '1970-01-30'],
+    ['?end_date=1970-01-05', '1970-01-01', '1970-01-05'],
+    ['?end_date=1970-01-01', '1970-01-01', '1970-01-01'],
   ]
   test.each(ranges)('%s is from %s to %s', async (query, start_date, end_date, { viewerA }) => {
     const response = await viewerA.get(`${path}/summary${query}`)
