@@ -7,8 +7,10 @@ const Price = Type.Integer({
   description: 'Millionths of a currency unit for a million tokens: 3 dollars are 3000000',
 })
 
+export const longestName = 200
+
 const fields = {
-  name: Type.String({ minLength: 1, maxLength: 200 }),
+  name: Type.String({ minLength: 1, maxLength: longestName }),
   default_model: nullable(Type.String({ minLength: 1, maxLength: 200 })),
   system_prompt: nullable(
     Type.String({ maxLength: 32_000, description: 'For conversations that have none of their own' }),

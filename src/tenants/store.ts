@@ -6,18 +6,20 @@ import { asTenant } from '../database/reach'
 import { tenant_settings, tenants } from '../database/tables'
 import { AppError, conflict, notFound } from '../errors'
 import { type Clock, newId } from '../ids'
-import type { TenantSettings, TenantSettingsChange } from './schema'
+import { longestName, type TenantSettings, type TenantSettingsChange } from './schema'
 
 type Deps = { database: Database; clock: Clock }
 
 const slugs = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 
-/** A tenant with empty settings; returns its id. For the command line. Throws conflict when the slug is taken. */
+/** A tenant with empty settings; returns its id. For the command line. Throws conflict when the slug is taken, invalid_request where it is none or the name is too long. */
 export async function createTenant(
   { database, clock }: Deps,
   { name, slug }: { name: string; slug: string },
 ): Promise<string> {
   requireSlug(slug)
+  if (name.length > longestName || name === '')
+    throw new AppError('invalid_request', `The name of a tenant has 1 to ${longestName} characters.`)
   const now = clock.now()
   const id = newId(clock)
   try {

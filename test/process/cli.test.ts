@@ -129,6 +129,11 @@ describe('a command that cannot be carried out', () => {
       ['tenant', 'create', '--name=X', '--slug=-Acme-'],
       'A slug has 1 to 63 lower-case letters, digits and hyphens, with no hyphen at either end.',
     ],
+    [
+      'a name that its settings could not show',
+      ['tenant', 'create', `--name=${'x'.repeat(201)}`, '--slug=long'],
+      'The name of a tenant has 1 to 200 characters.',
+    ],
     ['a token for a tenant that is not there', ['token', '--tenant=nobody', '--user=ada'], 'There is no such tenant.'],
     ['a token for an unknown role', token('--role=root'), '--role must be one of viewer, operator, admin'],
     ['a token that lives no second', token('--ttl=0'), '--ttl must be 1 to 86400 seconds'],
@@ -188,6 +193,14 @@ describe('tenant create and user create', () => {
         role: 'operator',
       },
     ])
+  })
+})
+
+describe('tenant create', () => {
+  test('takes the longest name that the settings show', async () => {
+    const ran = await tenantry(['tenant', 'create', '--name', 'x'.repeat(200), '--slug', 'longest'], env)
+
+    expect(ran).toEqual({ code: 0, out: expect.stringMatching(uuid), err: '' })
   })
 })
 
