@@ -66,14 +66,26 @@ export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof ValidationError && thrown.type !== 'response') {
     return invalid(fieldErrors(thrown.all, places[thrown.type] ?? 'body'))
   }
+  if (thrown instanceof ValidationError) return unforeseen(unfit(thrown))
   if (isOutage(thrown)) {
     return new AppError('internal', 'The database does not answer; try again shortly.', {
       cause: thrown,
       retryAfterSeconds: 1,
     })
   }
-  return new AppError('internal', 'The request failed here; the request id finds it in the log.', { cause: thrown })
+  return unforeseen(thrown)
 }
+
+const unforeseen = (cause: unknown) =>
+  new AppError('internal', 'The request failed here; the request id finds it in the log.', { cause })
+
+/** Elysia's own words quote all of the answer, and what people said has no place in a log. */
+const unfit = ({ all }: ValidationError): Error =>
+  new Error(
+    `The answer is not as its schema says: ${fieldErrors(all, 'body')
+      .map(({ path, message }) => `${path} ${message}`)
+      .join('; ')}`,
+  )
 
 const places: Record<string, FieldError['in']> = { body: 'body', query: 'query', params: 'path', headers: 'header' }
 

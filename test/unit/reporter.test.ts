@@ -1,8 +1,11 @@
 import { Database } from 'bun:sqlite'
 import { expect, describe as group, test } from 'bun:test'
+import { Type } from '@sinclair/typebox'
 import { DrizzleQueryError } from 'drizzle-orm'
+import { Elysia } from 'elysia'
 import type { LogLevel } from '../../src/config'
 import { AppError } from '../../src/errors'
+import { toAppError } from '../../src/problem'
 import { describe, lineReporter } from '../../src/reporter'
 
 /** A reporter that writes into a list. */
@@ -125,6 +128,25 @@ group('an error in words', () => {
     const described = describe(error)
 
     expect(described).toBe('DrizzleQueryError2 in select $1::uuid; because: PostgresError2 22P02')
+  })
+
+  test('says of an answer that does not fit its schema where and why, without what it is', async () => {
+    let error: unknown
+    const app = new Elysia()
+      .onError(({ error: found }) => {
+        error = found
+      })
+      .get('/', () => ({ name: 'hush-hush-hush', role: 'viewer' }), {
+        response: Type.Object({ name: Type.String({ maxLength: 3 }), role: Type.String() }),
+      })
+    await app.handle(new Request('http://localhost/'))
+
+    const described = describe(toAppError(error))
+
+    expect(String(error)).toContain('hush-hush-hush')
+    expect(described).toBe(
+      'internal: The request failed here; the request id finds it in the log.; because: Error: The answer is not as its schema says: /name must have a length less or equal to 3',
+    )
   })
 
   test('comes with the place in our code, not in that of others', () => {
