@@ -39,6 +39,33 @@ describe.if(dialect === 'sqlite')('a service whose SQLite file another process h
   })
 })
 
+describe.if(dialect === 'sqlite')('a search while another process holds the SQLite file locked', () => {
+  test('is answered, as lists are, where nothing waits to be indexed', async () => {
+    await using database = await emptyDatabase()
+    const { token } = await seed(database.url)
+    await using served = await startServer({ DATABASE_URL: database.url })
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+    const ask = async (query: string) => {
+      const response = await fetch(`${served.url}/api/v1/conversations${query}`, { headers })
+      return { status: response.status, total: response.headers.get('x-total-count') }
+    }
+    await fetch(`${served.url}/api/v1/conversations`, { method: 'POST', headers, body: '{"title":"Harvest"}' })
+    const before = await ask('?q=harvest')
+
+    await using other = connect(database.url)
+    await rowsOf(other, 'begin immediate')
+    const meanwhile = [await ask(''), await ask('?q=harvest'), await ask('?q=winter')]
+    await rowsOf(other, 'rollback')
+
+    expect(before).toEqual({ status: 200, total: '1' })
+    expect(meanwhile).toEqual([
+      { status: 200, total: '1' },
+      { status: 200, total: '1' },
+      { status: 200, total: '0' },
+    ])
+  })
+})
+
 describe.if(dialect === 'sqlite')('a service whose SQLite file another process locks again and again', () => {
   test('waits for each of these locks by itself, and refuses nothing however long it goes on', async () => {
     await using database = await emptyDatabase()
