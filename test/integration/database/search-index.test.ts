@@ -64,13 +64,14 @@ describe('the search index', () => {
     expect(single).toEqual([[ids[69]], [ids[6]], [ids[5]], [ids[0]]] as string[][])
   })
 
+  const waiting = async () => {
+    const [row] = (await Scope.current()?.run(raw('select count(*) from conversation_search_waiting'))) ?? []
+    return Number((row as unknown[])[0])
+  }
+
   test.if(dialect === 'sqlite')(
     'keeps at most 63 rows waiting, and none behind a search',
     async ({ tenantA, users: { adminA: user }, viewerA }) => {
-      const waiting = async () => {
-        const [row] = (await Scope.current()?.run(raw('select count(*) from conversation_search_waiting'))) ?? []
-        return Number((row as unknown[])[0])
-      }
       const before = await waiting()
       for (let n = before; n < 63; n++) await add(tenantA.id, user.id, null, 'apples')
       const counts = [await waiting()]
@@ -83,6 +84,23 @@ describe('the search index', () => {
       counts.push(await waiting())
 
       expect(counts).toEqual([63, 0, 2, 0])
+    },
+  )
+
+  test.if(dialect === 'sqlite')(
+    'keeps at most 8000 characters waiting, because everybody waits while they are indexed',
+    async ({ tenantA, users: { adminA: user }, viewerA }) => {
+      await viewerA.get('/api/v1/conversations?q=apples')
+      const ids: string[] = []
+      const counts: number[] = []
+
+      for (const length of [5000, 3000, 6, 8000, 8001, 32_000]) {
+        ids.unshift(await add(tenantA.id, user.id, null, 'apples'.padEnd(length)))
+        counts.push(await waiting())
+      }
+
+      expect(counts).toEqual([1, 2, 0, 1, 0, 0])
+      expect(idsIn(await viewerA.get('/api/v1/conversations?q=apples'))).toEqual(ids)
     },
   )
 
