@@ -1,4 +1,5 @@
 import { Cron } from 'croner'
+import { dayMs } from '../day'
 
 /** Longer than any that makes sense; what is longer only costs time to read. */
 const longest = 100
@@ -12,6 +13,10 @@ export function nextTime(cron: string, after: Date): Date {
   if (!next) throw new Error(`This is no cron expression: ${cron.slice(0, longest)}`)
   return next
 }
+
+/** The same of one that is stored, where nobody can be told: what is no cron expression is looked at again in a day. */
+export const nextTimeOf = (stored: string, after: Date): Date =>
+  isCron(stored) ? nextTime(stored, after) : new Date(after.getTime() + dayMs)
 
 /** When it was due last, at that moment or before. */
 export function lastTime(cron: string, at: Date): Date | undefined {

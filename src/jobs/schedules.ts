@@ -2,7 +2,8 @@ import { and, asc, eq, gt, isNull, lte, ne, or, sql } from 'drizzle-orm'
 import { oncePerDatabase } from '../database/database'
 import { acrossTenants, asTenant } from '../database/reach'
 import { job_schedules, tenants } from '../database/tables'
-import { lastTime, nextTime } from './cron'
+import type { Reporter } from '../reporter'
+import { isCron, lastTime, nextTime, nextTimeOf } from './cron'
 import type { JobDeps } from './job'
 import { enqueue } from './queue'
 
@@ -95,10 +96,11 @@ const queries = oncePerDatabase((database) => ({
 
 /**
  * Queues what schedules say is due: once, however many times were missed and however many processes look, and once
- * again at the same time only if the clock was set back by more than finished jobs are kept.
+ * again at the same time only if the clock was set back by more than finished jobs are kept. One that is no cron
+ * expression (an archive may bring one) is put off, because all the work of all tenants comes behind it.
  */
-export async function queueDueSchedules(deps: JobDeps): Promise<void> {
-  const { database, clock } = deps
+export async function queueDueSchedules(deps: JobDeps & { readonly reporter: Reporter }): Promise<void> {
+  const { database, clock, reporter } = deps
   const now = clock.now()
   for (;;) {
     const due = await acrossTenants('one look finds what is due of all tenants', () =>
@@ -110,7 +112,7 @@ export async function queueDueSchedules(deps: JobDeps): Promise<void> {
       const queue = async () => {
         const moved = await database
           .update(job_schedules)
-          .set({ next_at: nextTime(cron, now), updated_at: now })
+          .set({ next_at: nextTimeOf(cron, now), updated_at: now })
           .where(
             and(
               eq(job_schedules.tenant_id, tenant_id),
@@ -120,6 +122,8 @@ export async function queueDueSchedules(deps: JobDeps): Promise<void> {
           )
           .returning({ name: job_schedules.name })
         if (moved.length === 0) return
+        if (!isCron(cron))
+          return reporter.warn('A schedule is no cron expression, and is put off.', { tenant_id, name })
         await enqueue(deps, tenant_id, { kind, payload: { ...payload, at }, uniqueKey: `${name}@${at}` })
       }
       await asTenant(tenant_id, () => database.transaction(queue))

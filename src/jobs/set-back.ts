@@ -1,7 +1,7 @@
 import { and, eq, gt } from 'drizzle-orm'
 import { acrossTenants, asTenant } from '../database/reach'
 import { job_schedules, jobs } from '../database/tables'
-import { nextTime } from './cron'
+import { nextTimeOf } from './cron'
 import type { JobDeps } from './job'
 
 /** Of several processes, one whose clock is ahead by no more than this is not taken for wrong. */
@@ -31,7 +31,7 @@ export async function bringBack(deps: JobDeps, leaseMs: number): Promise<void> {
     await asTenant(tenant_id, () =>
       database
         .update(job_schedules)
-        .set({ next_at: nextTime(cron, now), updated_at: now })
+        .set({ next_at: nextTimeOf(cron, now), updated_at: now })
         .where(and(eq(job_schedules.tenant_id, tenant_id), eq(job_schedules.name, name))),
     )
 }

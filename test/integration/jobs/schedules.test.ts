@@ -62,6 +62,25 @@ describe.serial('A schedule', () => {
     expect(await schedules()).toMatchObject([{ next_at: at('2026-03-04T00:00') }])
   })
 
+  test.each([
+    ['that is due', {}],
+    ['that a wrong clock wrote', { next_at: at('2030-01-01T00:00'), updated_at: at('2030-01-01T00:00') }],
+  ])('%s and is no cron expression stops no other, and is put off for a day', async (_, ahead, { tenantA, clock }) => {
+    const { ran, jobDeps, worker } = reporting()
+    await setSchedule(jobDeps, tenantA.id, daily)
+    const broken = { ...daily, name: 'broken', cron: 'whenever', next_at: clock.now(), updated_at: clock.now() }
+    await database.insert(job_schedules).values({ ...broken, tenant_id: tenantA.id, ...ahead })
+    clock.advance({ hours: 15 })
+
+    await worker.bringBack()
+    await worker.runDue()
+
+    expect(ran).toEqual([`2026-03-03T00:00:00.000Z ${tenantA.id}`])
+    expect(await database.select().from(job_schedules).where(eq(job_schedules.name, 'broken'))).toMatchObject([
+      { cron: 'whenever', next_at: at('2026-03-04T00:00') },
+    ])
+  })
+
   test('is worked on by whoever looks for due jobs, each time once', async ({ tenantA, clock }) => {
     const { ran, jobDeps, worker } = reporting()
     await setSchedule(jobDeps, tenantA.id, daily)
