@@ -65,3 +65,10 @@ export function encode(sketch: Sketch): string {
   const least = sketch.findIndex((count) => count > 0)
   return least === -1 ? '[]' : JSON.stringify([least, ...sketch.slice(least)])
 }
+
+/** Whether a text is one that `encode` could have made. */
+export function isEncoded(text: string): boolean {
+  if (!/^\[(\d{1,3}(,\d{1,15})+)?\]$/.test(text)) return false
+  const [least = 0, ...counts] = JSON.parse(text) as number[]
+  return least + counts.length <= last + 1
+}

@@ -6,6 +6,7 @@ import type { tenant_plugins } from '../database/tables'
 import { malformed } from '../errors'
 import { isId } from '../ids'
 import { oneOf, shape } from '../schema'
+import { hasForm } from './forms'
 
 // An archive is lines of JSON: a header, and then each row of the tenant, table by table. It says the same whichever
 // database wrote it.
@@ -64,7 +65,7 @@ export function readRow({ name: table, columns }: TenantTable, given: Row): Row 
       const value = Object.hasOwn(given, name) ? given[name] : otherwise(table, name, column)
       if (value === null && !column.notNull) return [name, null]
       const read = readers[column.dataType]?.(value)
-      if (read === undefined || (isIdColumn(name) && !isId(String(read))))
+      if (read === undefined || (isIdColumn(name) && !isId(String(read))) || !hasForm(table, name, read))
         throw malformed(`${table}.${name} is not what it has to be`)
       return [name, read]
     }),

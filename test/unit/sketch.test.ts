@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { add, bucketOf, edgeOf, encode, merge, quantiles, type Sketch } from '../../src/analytics/sketch'
+import { add, bucketOf, edgeOf, encode, isEncoded, merge, quantiles, type Sketch } from '../../src/analytics/sketch'
 
 const sketchOf = (durations: readonly number[]): Sketch => {
   const sketch: Sketch = []
@@ -75,5 +75,31 @@ describe('a sketch in a column', () => {
     const random = Array.from({ length: 100_000 }, (_, n) => Math.round(500 * 1.00012 ** n))
 
     expect(encode(sketchOf(random)).length).toBeLessThan(2048)
+  })
+})
+
+describe('a sketch as it is kept', () => {
+  test('is known for one, whatever it is of', () => {
+    fc.assert(
+      fc.property(durations, (all) => isEncoded(kept(all))),
+      { numRuns: 300 },
+    )
+    expect([[], [0], [Number.MAX_SAFE_INTEGER]].map((all) => isEncoded(kept(all)))).toEqual([true, true, true])
+  })
+
+  test.each([
+    '',
+    'null',
+    '{}',
+    '[1]',
+    '[1,-1]',
+    '[1,1.5]',
+    '[1,1e9]',
+    '[1, 1]',
+    '[645,1,1]',
+    '[1000000000,1]',
+    '["1",1]',
+  ])('is not %j', (text) => {
+    expect(isEncoded(text)).toBe(false)
   })
 })

@@ -265,6 +265,19 @@ describe('an archive that is not as it has to be', () => {
     })
   const b = idOf('b', 'tenant_id')
   const hostile = 'x\u001b[2J\nline'
+  /** What the database would take, and the service could not work with. */
+  const unfit: [string, string, Record<string, unknown>][] = [
+    ['a time that never comes', 'job_schedules', { cron: 'whenever' }],
+    ['a day that never comes', 'job_schedules', { cron: '0 0 30 2 *' }],
+    ['a sketch that is none', 'tenant_days', { latency: 'fast' }],
+    ['a sketch that would fill the memory', 'tenant_days', { latency: '[1000000000,1]' }],
+    ['a sketch of other things than counts', 'route_days', { latency: '[205,-1]' }],
+    ['a name that is too long', 'tenants', { name: 'x'.repeat(201) }],
+    ['a limit below nothing', 'tenant_settings', { requests_per_minute: 0 }],
+    ['a quota below nothing', 'tenant_settings', { monthly_token_quota: -1 }],
+    ['prices that are no numbers', 'tenant_settings', { prices: { m: { prompt_micros_per_million_tokens: 'x' } } }],
+    ['metadata that is a list', 'conversations', { metadata: [1] }],
+  ]
 
   test.each<[string, (lines: Lines) => (Record<string, unknown> | string)[], RegExp]>([
     ['nothing', () => [], /: this is no archive of a tenant; /],
@@ -362,6 +375,11 @@ describe('an archive that is not as it has to be', () => {
       change('messages', { id: `x t${b.replaceAll('-', '')}` }),
       /: line \d+: messages\.id is not what it has to be; /,
     ],
+    ...unfit.map(([what, table, changes]): [string, (lines: Lines) => Lines, RegExp] => [
+      what,
+      change(table, changes),
+      new RegExp(`: line \\d+: ${table}\\.${Object.keys(changes)} is not what it has to be; `),
+    ]),
     ['a row of another tenant', change('users', { tenant_id: b }), /: line \d+: users has a row of another tenant; /],
     ['another tenant', change('tenants', { id: b }), /: line \d+: tenants has a row of another tenant; /],
     ['a slug that is none', change('tenants', { slug: '-A-' }), /: A slug has 1 to 63 [^\n]+; /],
