@@ -100,7 +100,10 @@ const queriesFor =
     return drizzle({ client: { options: client.options, unsafe } as unknown as Sql })
   }
 
-const attempts = 10
+/** How long a transaction is done again, in ms: of many that change one row, each try lets one through. */
+const triedForMs = 5000
+/** Between two tries, in ms. */
+const longestPauseMs = 250
 
 /** Transactions behave as on SQLite: as if one came after the other. One that cannot is done again, so `work` must be repeatable. */
 async function serializable<T>(
@@ -108,6 +111,7 @@ async function serializable<T>(
   work: (inner: Session) => Promise<T>,
   reach: Reach | undefined,
 ): Promise<T> {
+  const begunAt = performance.now()
   for (let attempt = 1; ; attempt++) {
     let clash: unknown
     const watch = (error: { code?: string }): never => {
@@ -122,8 +126,8 @@ async function serializable<T>(
         return result
       }).catch(watch)
     } catch (error) {
-      if (!clash || attempt === attempts) throw error
-      await Bun.sleep(Math.random() * 2 ** attempt)
+      if (!clash || performance.now() - begunAt > triedForMs) throw error
+      await Bun.sleep(Math.random() * Math.min(2 ** attempt, longestPauseMs))
     }
   }
 }

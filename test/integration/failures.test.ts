@@ -60,6 +60,8 @@ describe('a failure that nobody foresaw', () => {
     ['57P01'],
     ['57014'],
     ['53300'],
+    ['40001'],
+    ['40P01'],
     ['SQLITE_BUSY'],
     ['SQLITE_FULL'],
   ] as const)('of the connection to the database (%s) says when to come back', async (code, fixtures) => {

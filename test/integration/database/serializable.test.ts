@@ -93,6 +93,19 @@ describe.if(dialect === 'postgres')('a transaction that clashed with another', (
     expect(await read('one')).toBe(11)
   })
 
+  test('is done again as often as others are faster, as where many speak in one conversation', async () => {
+    let attempts = 0
+
+    await database.transaction(async () => {
+      const before = await read('one')
+      if (++attempts <= 12) await elsewhere(() => write('one', attempts))
+      await write('one', before + 100)
+    })
+
+    expect(attempts).toBe(13)
+    expect(await read('one')).toBe(112)
+  })
+
   test('announces only what its last attempt did', async () => {
     const heard: string[] = []
     let attempts = 0
