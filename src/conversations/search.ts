@@ -32,10 +32,13 @@ function fts5(tenant_id: string, words: string[]): SQL {
 }
 
 function tsvector(tenant_id: string, words: string[]): SQL {
-  const all = words.map((word, at) => `'${word.toLowerCase()}'${at === words.length - 1 ? ':*' : ''}`).join(' & ')
+  const all = words.map((word, at) => `'${word}'${at === words.length - 1 ? ':*' : ''}`).join(' & ')
   const tenant = `'=${tenant_id.replaceAll('-', '')}'`
-  const query = sql`(to_tsquery('simple', ${all}) && ${tenant}::tsquery)`
+  // Split at what the columns are split at: a mark may be none of Postgres's letters. Parts have to follow each other then.
+  const asked = sql`to_tsquery('simple', regexp_replace(${all}, '[^[:alnum:]'':*& ]+', ' ', 'g'))`
+  // Of signs that are no letters to Postgres, nothing may be left: then nothing has them, and not everything.
+  const found = sql`numnode(${asked}) > 0 and search @@ (${asked} && ${tenant}::tsquery)`
   return sql`${conversations.id} in (
-    select titled.id from conversations titled where titled.tenant_id = ${tenant_id} and titled.search @@ ${query}
-    union select said.conversation_id from messages said where said.tenant_id = ${tenant_id} and said.search @@ ${query})`
+    select titled.id from conversations titled where titled.tenant_id = ${tenant_id} and ${found}
+    union select said.conversation_id from messages said where said.tenant_id = ${tenant_id} and ${found})`
 }

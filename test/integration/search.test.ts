@@ -27,11 +27,26 @@ describe('GET /api/v1/conversations?q=', () => {
     ['Cyrillic', 'привет', ['Привет, мир']],
     ['the beginning of a Cyrillic word', 'при', ['Привет, мир']],
     ['Chinese', '你好', ['你好 世界']],
+    ['a script whose vowels are marks', 'हिन्दी', ['हिन्दी भाषा']],
+    ['the beginning of such a word', 'हिन्', ['हिन्दी भाषा']],
+    ['a word of such a script that nothing has', 'मराठी', []],
+    ['a letter and a mark that have no form in one', 'x\u0301y', ['x\u0301y']],
+    ['a capital whose small form is two characters', 'İstanbul', ['İstanbul']],
+    ['a sign that nothing has', '½', []],
     ['a number', '2026', ['Plans 2026']],
     ['a word with punctuation around it', '  «budget»!! ', ['Budget for Q3']],
     ['a word that nothing has', 'unicorn', []],
   ] as const)('finds by %s', async (_what, q, titles, { operatorA }) => {
-    for (const title of ['Budget for Q3', 'Schöne Wörter', 'Привет, мир', '你好 世界', 'Plans 2026'])
+    for (const title of [
+      'Budget for Q3',
+      'Schöne Wörter',
+      'Привет, мир',
+      '你好 世界',
+      'Plans 2026',
+      'हिन्दी भाषा',
+      'x\u0301y',
+      'İstanbul',
+    ])
       await operatorA.post('/api/v1/conversations', { title })
 
     const response = await search(operatorA, q)
