@@ -136,6 +136,8 @@ export async function createKit<
       await ledger.answered()
       await appSettled(testIsOver)
       await sandbox?.idle()
+      // Who waited for the last statement may have the next one to ask.
+      await new Promise((resolve) => setImmediate(resolve))
     } while (ledger.pending.length > 0 || sandbox?.busy)
   }
 

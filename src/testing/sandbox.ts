@@ -37,6 +37,8 @@ const insideTransaction = new AsyncLocalStorage<{ of: Sandbox; open: boolean }>(
 export class Sandbox implements Session {
   readonly pooled: boolean
   #busy = false
+  /** How many things go on at the same time, where there are connections for it. */
+  #pooled = 0
   readonly #queue: (() => void)[] = []
   #idle: PromiseWithResolvers<void> | undefined
   #closedAt: number | undefined
@@ -191,13 +193,13 @@ export class Sandbox implements Session {
   }
 
   get busy(): boolean {
-    return this.#rewinding?.busy ?? this.#busy
+    return this.#rewinding?.busy ?? (this.#busy || this.#pooled > 0)
   }
 
   /** Resolves when no statement runs or waits. */
   idle(): Promise<void> {
     if (this.#rewinding) return this.#rewinding.idle()
-    if (!this.#busy) return Promise.resolve()
+    if (!this.busy) return Promise.resolve()
     this.#idle ??= Promise.withResolvers()
     return this.#idle.promise
   }
@@ -270,7 +272,7 @@ export class Sandbox implements Session {
   /** One thing at a time, where a transaction is one thing: interleaved savepoints would release and undo each other's work. */
   async #alone<T>(what: string, work: () => Promise<T>): Promise<T> {
     this.#requireOpen(what)
-    if (this.pooled) return await work()
+    if (this.pooled) return await this.#together(work)
     if (this.#isInTransaction()) {
       const error = `The outer database handle was used inside a transaction (${short(what)}). On one connection it would wait for that transaction, and the transaction for it. Use the transaction's own handle.`
       this.options.ledger.record({ text: what, params: [], ms: 0, depth: 0, outside: true, error })
@@ -293,8 +295,22 @@ export class Sandbox implements Session {
       return
     }
     this.#busy = false
+    this.#rest()
+  }
+
+  #rest(): void {
     this.#idle?.resolve()
     this.#idle = undefined
+  }
+
+  async #together<T>(work: () => Promise<T>): Promise<T> {
+    this.#pooled++
+    try {
+      return await work()
+    } finally {
+      this.#pooled--
+      if (this.#pooled === 0) this.#rest()
+    }
   }
 
   /** Resolves when all before it is done, and hands on what is busy still. */

@@ -41,6 +41,26 @@ describe('the app', () => {
   afterAll(() => expect(settled).toEqual([false, false, true]))
 })
 
+describe('work that nobody awaits', () => {
+  for (const isolation of ['savepoint', 'fork'] as const) {
+    test(`is waited for from one statement to the next: ${isolation}`, { isolation }, async ({ settle, http }) => {
+      http.on('POST', 'https://hooks.example/notes', new Response())
+      const work = async () => {
+        for (const text of ['one', 'two', 'three']) {
+          await add(text)
+          await fetch('https://hooks.example/notes', { method: 'POST' })
+        }
+      }
+
+      void work()
+      await settle()
+
+      expect(await texts()).toEqual(['seeded', 'one', 'two', 'three'])
+      expect(http.sent).toHaveLength(3)
+    })
+  }
+})
+
 const runs: string[] = []
 
 describe('the modifiers of bun:test', () => {
