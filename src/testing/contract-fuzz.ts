@@ -2,7 +2,7 @@ import type * as FastCheck from 'fast-check'
 import { type Client, type ClientResponse, read } from './client'
 import type { World } from './kit'
 import { type AnyRoute, keyOf, patient, type Register, swept } from './routes'
-import { type Fc, mismatch, type OwnKinds, type Schema, valuesOf, wrongValuesOf } from './schema-values'
+import { type Fc, mismatch, type OwnKinds, type Schema, unknownField, valuesOf, wrongValuesOf } from './schema-values'
 
 /** A route of Elysia's with the schemas that it declares. */
 export type DeclaredRoute = AnyRoute & {
@@ -19,6 +19,8 @@ export type ContractFuzz<All> = {
   each?(all: All): void
   /** What schemas of the app's own kinds mean on the wire, by TypeBox kind. */
   kinds?: OwnKinds
+  /** What the app does with fields that a schema does not know: `dropped` is Elysia's default, `refused` that of the fuzz. */
+  unknownFields?: 'refused' | 'dropped'
   /** What every refusal (4xx) looks like. */
   refusal?: unknown
   /** Requests of each sort for each route, 30 unless said otherwise. */
@@ -42,9 +44,8 @@ export function contractFuzz<All extends World>(test: Register<All>, options: Co
 async function fuzz<All extends World>(all: All, route: DeclaredRoute, options: ContractFuzz<All>): Promise<void> {
   const fc = await loadFastCheck()
   const seed = numberIn('TESTING_FUZZ_SEED', 1)
-  const { kinds = {} } = options
   const known = (await options.prepare?.(all, keyOf(route))) ?? {}
-  const requests = requestsFor(route, known, fc, kinds)
+  const requests = requestsFor(route, known, fc, options)
   const numRuns = numberIn('TESTING_FUZZ_RUNS', options.runs ?? 30) * (requests.varies ? 2 : 0) || 1
   let accepted = 0
 
@@ -100,13 +101,13 @@ async function ask<All extends World>(
 
 function problemWith<All>(
   { hooks }: DeclaredRoute,
-  { valid }: Generated,
+  { valid, query, body: sent }: Generated,
   { status, body }: ClientResponse,
   { kinds = {}, refusal }: ContractFuzz<All>,
 ): string | undefined {
   if (status >= 500) return `the answer is ${status}: ${JSON.stringify(body)}`
   if (!valid && ![400, 413, 415, 422].includes(status))
-    return `what its schema does not allow is answered with ${status}`
+    return `what its schema does not allow is answered with ${status}${[query, sent].some(hasUnknownField) ? dropsFields : ''}`
   const declared = (hooks.response ?? {}) as Record<string, Schema>
   const schema = declared[status] ?? (status >= 400 ? (refusal as Schema | undefined) : undefined)
   if (!schema) {
@@ -117,12 +118,16 @@ function problemWith<All>(
   return found && `the answer ${status} is not what the route declares: ${found}: ${JSON.stringify(body)}`
 }
 
+const hasUnknownField = (value: unknown) => typeof value === 'object' && value !== null && unknownField in value
+const dropsFields =
+  ": Elysia drops fields that it does not know, unless it is built with `normalize: false`. Where that is meant, say unknownFields: 'dropped'."
+
 /** Right requests and wrong ones, in turns as they come. `varies` is false where a route takes nothing. */
 function requestsFor(
   { path, hooks }: DeclaredRoute,
   known: Record<string, string[]>,
   fc: Fc,
-  kinds: OwnKinds,
+  { kinds = {}, unknownFields = 'refused' }: Pick<ContractFuzz<never>, 'kinds' | 'unknownFields'>,
 ): { all: FastCheck.Arbitrary<Generated>; varies: boolean } {
   const [body, query] = [hooks.body as Schema | undefined, hooks.query as Schema | undefined]
   const names = [...path.matchAll(/:(\w+)/g)].map(([, name = '']) => name)
@@ -134,9 +139,9 @@ function requestsFor(
   }
   const wrongQuery =
     query &&
-    (wrongValuesOf(query, fc, kinds).filter((value) => isRefusedAsText(query, value, kinds)) as FastCheck.Arbitrary<
-      Record<string, unknown>
-    >)
+    (wrongValuesOf(query, fc, kinds, unknownFields).filter((value) =>
+      isRefusedAsText(query, value, kinds),
+    ) as FastCheck.Arbitrary<Record<string, unknown>>)
   const all = [
     fc.record({ valid: fc.constant(true), params: right.params, query: right.query, body: right.body }),
     ...(body
@@ -145,7 +150,7 @@ function requestsFor(
             valid: fc.constant(false),
             params: right.existing,
             query: right.query,
-            body: wrongValuesOf(body, fc, kinds),
+            body: wrongValuesOf(body, fc, kinds, unknownFields),
           }),
         ]
       : []),

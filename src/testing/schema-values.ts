@@ -145,8 +145,15 @@ export function mismatch(schema: Schema, value: unknown, own: OwnKinds, path = '
   }
 }
 
+export const unknownField = 'no-such-field'
+
 /** Values that are nearly right: one field missing, unknown or of another kind or size, or the whole is something else. */
-export function wrongValuesOf(schema: Schema, fc: Fc, own: OwnKinds): Arbitrary<unknown> {
+export function wrongValuesOf(
+  schema: Schema,
+  fc: Fc,
+  own: OwnKinds,
+  unknownFields: 'refused' | 'dropped' = 'refused',
+): Arbitrary<unknown> {
   const { properties = {} } = schema
   const right = valuesOf(schema, fc, own) as Arbitrary<Record<string, unknown>>
   const broken = Object.entries(properties).flatMap(([name, field]) => [
@@ -156,7 +163,7 @@ export function wrongValuesOf(schema: Schema, fc: Fc, own: OwnKinds): Arbitrary<
   return fc
     .oneof(
       fc.constantFrom(...oddities(schema)),
-      right.map((value): unknown => ({ ...value, 'no-such-field': 1 })),
+      ...(unknownFields === 'refused' ? [right.map((value): unknown => ({ ...value, [unknownField]: 1 }))] : []),
       ...broken,
     )
     .filter((value) => mismatch(schema, value, own) !== undefined)

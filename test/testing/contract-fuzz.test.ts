@@ -106,6 +106,18 @@ describe('a contract fuzz', () => {
     )
   })
 
+  test('leaves unknown fields alone where the app is said to drop them, and says how', async (all) => {
+    const dropping = new Elysia().post('/notes', ({ body }) => body, { body: Note, response: { 200: Note } })
+
+    const found = await fuzzed(dropping, all)
+    const told = await fuzzed(dropping, all, { unknownFields: 'dropped' })
+
+    expect(found).toContain(
+      "what its schema does not allow is answered with 200: Elysia drops fields that it does not know, unless it is built with `normalize: false`. Where that is meant, say unknownFields: 'dropped'.",
+    )
+    expect(told).toBe('passed')
+  })
+
   test('finds a refusal that does not look like one', async (all) => {
     const refusal = Type.Object({ code: Type.String() })
 
