@@ -137,20 +137,22 @@ function requestsFor(
     query: query ? withKnown(query, known, fc, kinds) : fc.constant({}),
     body: body ? withKnown(body, known, fc, kinds) : fc.constant(undefined),
   }
+  const wrongBody = body && wrongValuesOf(body, fc, kinds, { unknownFields })
   const wrongQuery =
     query &&
-    (wrongValuesOf(query, fc, kinds, unknownFields).filter((value) =>
-      isRefusedAsText(query, value, kinds),
-    ) as FastCheck.Arbitrary<Record<string, unknown>>)
+    (wrongValuesOf(query, fc, kinds, {
+      unknownFields,
+      isWrong: (value) => isRefusedAsText(query, value, kinds),
+    }) as FastCheck.Arbitrary<Record<string, unknown>> | undefined)
   const all = [
     fc.record({ valid: fc.constant(true), params: right.params, query: right.query, body: right.body }),
-    ...(body
+    ...(wrongBody
       ? [
           fc.record({
             valid: fc.constant(false),
             params: right.existing,
             query: right.query,
-            body: wrongValuesOf(body, fc, kinds, unknownFields),
+            body: wrongBody,
           }),
         ]
       : []),
