@@ -13,6 +13,7 @@ export type Schema = {
   readonly items?: Schema | readonly Schema[]
   readonly anyOf?: readonly Schema[]
   readonly const?: unknown
+  readonly enum?: readonly unknown[]
   readonly pattern?: string
   readonly format?: string
   readonly minLength?: number
@@ -62,8 +63,13 @@ export function valuesOf(schema: Schema, fc: Fc, own: OwnKinds): Arbitrary<unkno
       return fc.constant(null)
     case 'Literal':
       return fc.constant(schema.const)
-    case 'Union':
-      return fc.oneof(...(schema.anyOf ?? []).map((each) => valuesOf(each, fc, own)))
+    case 'UnionEnum':
+      return fc.constantFrom(...(schema.enum ?? []))
+    case 'Union': {
+      const { members, spelled } = alternatives(schema, own)
+      const values = fc.oneof(...members.map((each) => valuesOf(each, fc, own)))
+      return spelled ? fc.oneof(values, values.map(textOf)) : values
+    }
     case 'Array':
       return fc.array(valuesOf(schema.items as Schema, fc, own), {
         minLength: schema.minItems ?? 0,
@@ -120,8 +126,12 @@ export function mismatch(schema: Schema, value: unknown, own: OwnKinds, path = '
       return unless(value === null, 'is not null')
     case 'Literal':
       return unless(value === schema.const, `is not ${JSON.stringify(schema.const)}`)
+    case 'UnionEnum':
+      return unless(schema.enum?.includes(value) === true, `is none of ${JSON.stringify(schema.enum)}`)
     case 'Union': {
-      const found = (schema.anyOf ?? []).map((each) => mismatch(each, value, own, path))
+      const { members, spelled } = alternatives(schema, own)
+      const meant = spelled && typeof value === 'string' ? meaningOf(value) : value
+      const found = members.map((each) => mismatch(each, meant, own, path))
       return found.includes(undefined) ? undefined : found.join(', and ')
     }
     case 'Array':
@@ -142,6 +152,31 @@ export function mismatch(schema: Schema, value: unknown, own: OwnKinds, path = '
       return unless(value === undefined, 'is not empty')
     default:
       throw unknownKind(schema)
+  }
+}
+
+/**
+ * What a union takes on the wire. Elysia's `t.Integer()`, `t.BooleanString()`, `t.ObjectString()` and the like are unions of
+ * a value and a string of a format of Elysia's, which is the value's text and held to what the value is held to.
+ */
+function alternatives({ anyOf = [] }: Schema, own: OwnKinds): { members: Schema[]; spelled: boolean } {
+  // `t.Date()` takes a Date too, which no JSON has.
+  const sent = anyOf.filter((each) => kindOf(each) !== 'Date' || own.Date !== undefined)
+  const members = sent.filter(({ format = '' }) => !spellings.has(format))
+  return members.length > 0 ? { members, spelled: members.length < sent.length } : { members: sent, spelled: false }
+}
+
+const spellings = new Set(['integer', 'numeric', 'boolean', 'ObjectString', 'ArrayString'])
+
+const textOf = (value: unknown): unknown => (typeof value === 'string' ? value : JSON.stringify(value))
+
+/** Elysia reads digits as Number() does, and all else as JSON. A text that means nothing stands for itself. */
+function meaningOf(text: string): unknown {
+  if (text !== '' && !Number.isNaN(Number(text))) return Number(text)
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
   }
 }
 

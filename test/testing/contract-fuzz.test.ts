@@ -1,5 +1,5 @@
 import { Kind, Type } from '@sinclair/typebox'
-import { Elysia } from 'elysia'
+import { Elysia, t } from 'elysia'
 import * as fc from 'fast-check'
 import { conversations } from '../../src/database/tables'
 import { contractFuzz, type OwnKinds, type Schema } from '../../src/testing'
@@ -158,6 +158,31 @@ describe('a contract fuzz', () => {
     expect(withId).toBe('passed')
   })
 
+  test("knows Elysia's types in bodies, queries and answers", async (all) => {
+    const Measure = t.Object(
+      { size: t.Integer({ minimum: 1, maximum: 9 }), isDone: t.BooleanString() },
+      { additionalProperties: false },
+    )
+    const sizes = new Set<unknown>()
+    const measuring = new Elysia({ normalize: false }).post(
+      '/measures',
+      ({ body, query }) => {
+        sizes.add(body.size + query.page)
+        return { ...body, on: new Date(0) }
+      },
+      {
+        body: Measure,
+        query: t.Object({ page: t.Integer({ minimum: 0, maximum: 0 }) }, { additionalProperties: false }),
+        response: { 200: t.Composite([Measure, t.Object({ on: t.Date() })]) },
+      },
+    )
+
+    const found = await fuzzed(measuring, all)
+
+    expect(found).toBe('passed')
+    expect([...sizes].sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9])
+  })
+
   test('starts each request from the same state', async (all) => {
     const { tenantA, users } = all
     const counts = new Set<number>()
@@ -203,6 +228,14 @@ const schemas: [string, object][] = [
   ['a tuple', Type.Tuple([Type.Literal(1), Type.Boolean()])],
   ['a record', Type.Record(Type.String({ pattern: '^k\\d$' }), Type.Boolean())],
   ['anything', Type.Unknown()],
+  ["Elysia's numbers", t.Object({ size: t.Integer({ minimum: 1, maximum: 9 }), ratio: t.Numeric({ minimum: 0.5 }) })],
+  ["Elysia's booleans", t.BooleanString()],
+  [
+    "Elysia's objects and arrays",
+    t.Object({ all: t.ArrayString(t.Integer()), one: t.ObjectString({ text: t.String() }) }),
+  ],
+  ["Elysia's dates", t.Date()],
+  ["Elysia's choices", t.UnionEnum(['red', 'blue', 7])],
   ['a kind of its own', { [Kind]: 'Even' }],
 ]
 
@@ -213,6 +246,26 @@ describe('values made from a schema', () => {
     const wrong = made.map((value) => mismatch(schema as Schema, value, kinds)).filter((found) => found !== undefined)
 
     expect(wrong).toEqual([])
+  })
+
+  test("are sent as they are and as their text, where Elysia's type takes both", () => {
+    const made = fc.sample(valuesOf(t.Integer({ minimum: 1, maximum: 2 }) as Schema, fc, kinds), {
+      numRuns: 50,
+      seed: 1,
+    })
+
+    expect(new Set(made)).toEqual(new Set([1, 2, '1', '2']))
+  })
+
+  const misspelled: [string, unknown, object][] = [
+    ['a number out of bounds', '0', t.Integer({ minimum: 1 })],
+    ['no number', 'text', t.Numeric()],
+    ['no text of an object', '{', t.ObjectString({})],
+    ['no text of its boolean', 'yes', t.BooleanString()],
+    ['none of the choices', 'green', t.UnionEnum(['red', 'blue'])],
+  ]
+  test.each(misspelled)("are wrong where Elysia's type finds %s", (_, value, schema) => {
+    expect(mismatch(schema as Schema, value, kinds)).toBeDefined()
   })
 
   test('that are wrong are so in many ways', () => {
