@@ -14,6 +14,7 @@ export type Schema = {
   readonly anyOf?: readonly Schema[]
   readonly const?: unknown
   readonly enum?: readonly unknown[]
+  readonly default?: unknown
   readonly pattern?: string
   readonly format?: string
   readonly minLength?: number
@@ -313,7 +314,9 @@ function objectMismatch(
   const { properties = {}, additionalProperties } = schema
   for (const [name, field] of Object.entries(properties)) {
     if (!Object.hasOwn(value, name) || value[name] === undefined) {
-      if (!isOptional(field) && mismatch(field, undefined, own) !== undefined) return `${path}/${name} is missing`
+      // Elysia fills in the default before it looks.
+      if (!isOptional(field) && field.default === undefined && mismatch(field, undefined, own) !== undefined)
+        return `${path}/${name} is missing`
       continue
     }
     const found = mismatch(field, value[name], own, `${path}/${name}`)

@@ -118,6 +118,18 @@ describe('a contract fuzz', () => {
     expect(told).toBe('passed')
   })
 
+  test('does not want a field that has a default to be missed', async (all) => {
+    const Draft = Type.Object(
+      { title: Type.String(), folder: Type.String({ default: 'inbox' }) },
+      { additionalProperties: false },
+    )
+    const filling = new Elysia({ normalize: false }).post('/notes', ({ body }) => body.folder, { body: Draft })
+
+    const found = await fuzzed(filling, all)
+
+    expect(found).toBe('passed')
+  })
+
   const undemanding: [string, object][] = [
     ['a body', { body: Type.Any() }],
     ['a query', { query: Type.Object({ q: Type.Optional(Type.String()) }) }],
