@@ -110,5 +110,14 @@ function parseEvent(block: string): StreamEvent | undefined {
   const value = (field: string) =>
     lines.filter((line) => line.startsWith(`${field}: `)).map((line) => line.slice(field.length + 2))
   const data = value('data').join('\n')
-  return data === '' ? undefined : { event: value('event')[0] ?? 'message', data: JSON.parse(data) }
+  return data === '' ? undefined : { event: value('event')[0] ?? 'message', data: jsonOr(data) }
+}
+
+/** Nothing obliges an event to be JSON. */
+function jsonOr(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
 }
