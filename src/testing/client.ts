@@ -18,7 +18,7 @@ export type Client = {
   put(path: string, body?: unknown, options?: Omit<SendOptions, 'body'>): Promise<ClientResponse>
   patch(path: string, body?: unknown, options?: Omit<SendOptions, 'body'>): Promise<ClientResponse>
   delete(path: string, options?: SendOptions): Promise<ClientResponse>
-  /** The raw Response, for streams read piece by piece and for bodies that are no JSON (strings, blobs and streams go as they are). */
+  /** The raw Response, for streams read piece by piece and for bodies that are no JSON (strings, forms, bytes, blobs and streams go as they are). */
   send(method: string, path: string, options?: SendOptions): Promise<Response>
 }
 
@@ -44,14 +44,13 @@ export function client(
     path: string,
     { body, headers, signal }: SendOptions = {},
   ): Promise<Response> => {
-    const raw = body === undefined || typeof body === 'string' || body instanceof Blob || body instanceof ReadableStream
     // Not http://l: Elysia looks for the path from the twelfth character on.
-    const sent = raw ? body : JSON.stringify(body)
+    const sent = isRaw(body) ? body : JSON.stringify(body)
     const request = new Request(`http://localhost${path}`, {
       method,
       headers: {
         ...(await identity()),
-        ...(sent !== undefined && { 'content-type': 'application/json' }),
+        ...(sent !== undefined && !isForm(sent) && { 'content-type': 'application/json' }),
         // As every HTTP client does; a Request made in the process has none by itself.
         ...(typeof sent === 'string' && { 'content-length': String(Buffer.byteLength(sent)) }),
         ...headers,
@@ -73,6 +72,21 @@ export function client(
     send: async (method, path, options) => watch.handOut(await exchangeRaw(method, path, options), { method, path }),
   }
 }
+
+type Raw = string | Blob | ReadableStream | FormData | URLSearchParams | ArrayBuffer | Uint8Array<ArrayBuffer>
+
+const isRaw = (body: unknown): body is Raw | undefined =>
+  body === undefined ||
+  typeof body === 'string' ||
+  body instanceof Blob ||
+  body instanceof ReadableStream ||
+  isForm(body) ||
+  body instanceof ArrayBuffer ||
+  body instanceof Uint8Array
+
+/** A Request writes the type of these itself, because a part of it is in the body. */
+const isForm = (body: unknown): body is FormData | URLSearchParams =>
+  body instanceof FormData || body instanceof URLSearchParams
 
 export async function read(response: Response): Promise<ClientResponse> {
   const text = await response.text()
