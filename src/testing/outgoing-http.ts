@@ -14,14 +14,14 @@ export class OutgoingHttp {
   /** `onUnscripted` hears of a refusal, because an app may take its error for a failure of the network. */
   constructor(private readonly onUnscripted: (error: Error) => void = () => {}) {}
 
-  /** Answers requests to this URL; each call of the app gets a copy. */
+  /** Answers requests to this URL; each call of the app gets a copy. What is said last is what holds. */
   on(method: string, url: string, answer: Answer): this {
     this.#scripts.push({ method, url, answer })
     return this
   }
 
   async fetch(request: Request, real: typeof fetch): Promise<Response> {
-    const script = this.#scripts.find(({ method, url }) => method === request.method && url === request.url)
+    const script = this.#scripts.findLast(({ method, url }) => method === request.method && url === request.url)
     if (script) {
       this.sent.push(request.clone() as Request)
       return script.answer instanceof Response ? (script.answer.clone() as Response) : await script.answer(request)

@@ -61,6 +61,19 @@ describe('work that nobody awaits', () => {
   }
 })
 
+describe('an answer scripted for a request of the app', () => {
+  test('stands until there is another for the same one', async ({ alice, http }) => {
+    http.on('POST', 'https://hooks.example/notes', new Response('', { status: 200 }))
+    const before = [await alice.post('/notify'), await alice.post('/notify')]
+    http.on('POST', 'https://hooks.example/notes', new Response('', { status: 503 }))
+
+    const after = await alice.post('/notify')
+
+    expect(before).toMatchObject([{ body: '200' }, { body: '200' }])
+    expect(after).toMatchObject({ body: '503' })
+  })
+})
+
 const runs: string[] = []
 
 describe('the modifiers of bun:test', () => {
