@@ -48,7 +48,9 @@ function describe(error: unknown): string {
   const chain = [error, ...causesOf(error)].map((at) =>
     at instanceof Error ? `${at.name}: ${at.message}` : Bun.inspect(at),
   )
-  const frame =
-    error instanceof Error ? /\n\s+at (?![^\n]*node_modules)([^\n]+)/.exec(error.stack ?? '')?.[1] : undefined
+  const frame = error instanceof Error ? ownFrame.exec(error.stack ?? '')?.[1] : undefined
   return `  ${chain.join('\n    because of ')}${frame ? `\n    at ${frame.replace(`${process.cwd()}/`, '')}` : ''}`
 }
+
+/** The first line of a stack that is neither of a package nor of the runtime. */
+const ownFrame = /\n\s+at (?![^\n]*(?:node_modules|\b(?:native|node|bun|internal):))([^\n]+)/
