@@ -230,7 +230,12 @@ const withClient = (session: object, client: object): object =>
 function refused(result: PromiseLike<unknown>, mark: Mark): Error {
   mark.async = true
   result.then(undefined, () => {})
-  return asyncTransaction()
+  // As many frames as bun shows are the kit's and Drizzle's; whose function it was stands below them.
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 30
+  const error = asyncTransaction()
+  Error.stackTraceLimit = stackTraceLimit
+  return error
 }
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>

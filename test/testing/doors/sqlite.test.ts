@@ -164,6 +164,12 @@ for (const [isolation] of levels) {
       expect(names()).toEqual(['Ada', 'after it'])
     })
 
+    test('says where the transaction is that got an async function', () => {
+      const error = thrown(() => db.transaction(async () => {}))
+
+      expect((error as Error).stack).toContain('sqlite.test.ts')
+    })
+
     test('refuses one inside another, and undoes both', () => {
       const error = thrown(() =>
         db.transaction((tx) => {
