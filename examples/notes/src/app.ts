@@ -9,11 +9,14 @@ export type Options = {
   webhook: string
 }
 
+// PostgreSQL keeps no NUL in a text.
+const Text = (options = {}) => t.String({ pattern: '^[^\\u0000]*$', ...options })
+
 const NewNote = t.Object({
-  title: t.String({ minLength: 1 }),
-  body: t.String(),
-  folder: t.String({ default: 'inbox' }),
-  tags: t.Array(t.String(), { default: [] }),
+  title: Text({ minLength: 1 }),
+  body: Text(),
+  folder: Text({ default: 'inbox' }),
+  tags: t.Array(Text(), { default: [], uniqueItems: true }),
 })
 
 /** What is kept of an API key. */
@@ -108,7 +111,7 @@ export function buildApp({ data, now, webhook }: Options) {
         }
         return { ...note, folder }
       },
-      { body: t.Object({ folder: t.String({ minLength: 1 }) }) },
+      { body: t.Object({ folder: Text({ minLength: 1 }) }) },
     )
     .get('/notes/:id/moves', async ({ user, params: { id }, status }) => {
       if (!(await find(id, mayRead(user.id)))) return status(404, { error: 'no such note' })
@@ -128,6 +131,6 @@ export function buildApp({ data, now, webhook }: Options) {
         const told = await fetch(webhook, { method: 'POST', body: JSON.stringify({ note: note.title, reader: name }) })
         return status(201, { told: told.ok })
       },
-      { body: t.Object({ name: t.String() }) },
+      { body: t.Object({ name: Text() }) },
     )
 }

@@ -7,6 +7,8 @@ import { run } from './setup'
 
 const { door, database } = run.dialect === 'postgres' ? drizzlePostgres(openPostgres) : drizzleSqlite(openSqlite)
 export const data = dataOf(database)
+export const hook = 'https://hooks.example/notes'
+export const app = buildApp({ data, now: outside.clock.now, webhook: hook })
 
 const people = { ann: 'writer', ben: 'writer', rea: 'reader' } as const
 type Name = keyof typeof people
@@ -16,7 +18,7 @@ const keyOf = (name: Name) => () => ({ 'x-api-key': `key of ${name}` })
 export const kit = await createKit({
   run,
   door,
-  app: buildApp({ data, now: outside.clock.now, webhook: 'https://hooks.example/notes' }),
+  app,
   prepare: data.migrate,
   seed: async () => {
     await data.db.insert(data.tables.users).values([userOf('ann'), userOf('ben'), userOf('rea')])

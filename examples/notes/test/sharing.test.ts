@@ -1,7 +1,6 @@
 import { expect } from 'bun:test'
-import { data, describe } from './kit'
+import { data, describe, hook } from './kit'
 
-const hook = 'https://hooks.example/notes'
 const at = new Date('2025-12-24T00:00:00.000Z')
 const note = (id: string, owner_id: string) => ({ id, owner_id, folder: 'inbox', title: id, body: '', created_at: at })
 
