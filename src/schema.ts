@@ -61,8 +61,11 @@ TypeRegistry.Set('PathPart', () => true)
 
 export const IdPath = Type.Object({ id: PathPart })
 
+/** As JSON. A page has a hundred of them. Of what is stored, those that are longer are still shown. */
+export const longestMetadata = 16_384
+
 /** The pattern bounds the keys: TypeBox does not look at a key's `maxLength`. */
 export const Metadata = Type.Record(Type.String({ pattern: '^[\\s\\S]{0,128}$' }), Type.Unknown(), {
   additionalProperties: false,
-  description: 'Anything JSON, kept as it is given; keys of at most 128 characters',
+  description: `Anything JSON, kept as it is given; keys of at most 128 characters, ${longestMetadata} characters in all`,
 })

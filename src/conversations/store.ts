@@ -3,9 +3,10 @@ import type { Principal } from '../auth/principal'
 import { written } from '../database/columns'
 import { type Database, oncePerDatabase } from '../database/database'
 import { conversations, messages } from '../database/tables'
-import { notFound } from '../errors'
+import { invalid, notFound } from '../errors'
 import { type Clock, newId, parseId } from '../ids'
 import { decodeCursor, defaultLimit, idCursor, type Page, paged } from '../page'
+import { longestMetadata } from '../schema'
 import type {
   Conversation,
   ConversationChange,
@@ -99,6 +100,13 @@ const queries = oncePerDatabase((database) => {
 const endOfIds = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 const messageCursor = /^\d{1,9}$/
 
+function requireShort(metadata: Record<string, unknown>): void {
+  if (JSON.stringify(metadata).length > longestMetadata)
+    throw invalid([
+      { in: 'body', path: '/metadata', message: `must have at most ${longestMetadata} characters as JSON` },
+    ])
+}
+
 /** The conversations of the principal's tenant. No query here can see another's: `tenant_id` is bound once, below. */
 export function conversationStore({ database, clock }: { database: Database; clock: Clock }, principal: Principal) {
   const { tenant_id, user_id } = principal
@@ -131,6 +139,7 @@ export function conversationStore({ database, clock }: { database: Database; clo
     },
 
     async create({ title = null, system_prompt = null, metadata = {} }: NewConversation): Promise<Conversation> {
+      requireShort(metadata)
       const [created] = await prepared.insert.execute({
         tenant_id,
         user_id,
@@ -145,6 +154,7 @@ export function conversationStore({ database, clock }: { database: Database; clo
     },
 
     async update(id: string, change: ConversationChange): Promise<Conversation> {
+      if (change.metadata) requireShort(change.metadata)
       const [updated] = await database
         .update(conversations)
         .set({ ...change, updated_at: clock.now() })

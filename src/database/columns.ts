@@ -17,7 +17,8 @@ const postgres = {
   bigint: () => pg.bigint({ mode: 'number' }),
   boolean: () => pg.boolean(),
   timestamp: () => pg.timestamp({ withTimezone: true, precision: 3, mode: 'date' }),
-  json: () => pg.jsonb(),
+  // Not jsonb, which writes 1e308 in 309 digits: what is kept is as long as what was given.
+  json: () => pg.json(),
 }
 
 const sqlite = {

@@ -41,6 +41,7 @@ describe('POST /api/v1/conversations', () => {
     ['metadata that is a list', { metadata: [] }, '/metadata'],
     ['metadata that is null', { metadata: null }, '/metadata'],
     ['a metadata key of 129 characters', { metadata: { ['k'.repeat(129)]: 1 } }, `/metadata/${'k'.repeat(129)}`],
+    ['metadata of 16385 characters', { metadata: { a: 'x'.repeat(16_385 - '{"a":""}'.length) } }, '/metadata'],
     ['archiving before there is anything', { is_archived: true }, '/is_archived'],
   ] as const)('refuses %s', async (_what, body, place, { operatorA }) => {
     const response = await operatorA.post('/api/v1/conversations', body)
@@ -48,6 +49,18 @@ describe('POST /api/v1/conversations', () => {
     expect(response).toMatchObject({ status: 422, body: { errors: [{ in: 'body', path: place }] } })
     expect(await operatorA.get('/api/v1/conversations')).toMatchObject({ status: 200, body: [] })
     expect(await operatorA.post('/api/v1/conversations', { title: 'x' })).toMatchObject({ status: 201 })
+  })
+
+  test('keeps metadata of 16384 characters, and refuses a change to more', async ({ operatorA }) => {
+    const metadata = { a: 'x'.repeat(16_384 - '{"a":""}'.length) }
+    const { status, body: created } = await operatorA.post('/api/v1/conversations', { metadata })
+
+    const response = await operatorA.patch(path(created.id), { metadata: { ...metadata, b: 1 } })
+
+    const message = 'must have at most 16384 characters as JSON'
+    expect(status).toBe(201)
+    expect(response).toMatchObject({ status: 422, body: { errors: [{ in: 'body', path: '/metadata', message }] } })
+    expect(await operatorA.get(path(created.id))).toMatchObject({ status: 200, body: { metadata } })
   })
 
   test('gives metadata back as it came', async ({ operatorA }) => {
@@ -65,6 +78,7 @@ describe('POST /api/v1/conversations', () => {
 
     const { body: read } = await operatorA.get(path(created.id))
     expect([created.metadata, read.metadata]).toEqual([metadata, metadata])
+    expect(Object.keys(read.metadata)).toEqual(Object.keys(metadata)) // in the order in which they came
     expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false)
   })
 })
