@@ -43,10 +43,12 @@ const rejection = (promise: Promise<unknown>) =>
     (error: unknown) => error,
   )
 
-/** Of every tenant table, in an order that no index decides. */
+/** Of every tenant table, in an order that no index decides; one that a later step adds has none. */
 async function ownRows(connection: Connection) {
   const all = await everything(connection)
-  return Object.fromEntries(tenantTables.map(({ name }) => [name, all[name]?.map((row) => JSON.stringify(row)).sort()]))
+  return Object.fromEntries(
+    tenantTables.map(({ name }) => [name, (all[name] ?? []).map((row) => JSON.stringify(row)).sort()]),
+  )
 }
 
 const tagsIn = async (connection: Connection) =>
