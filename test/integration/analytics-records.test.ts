@@ -7,7 +7,15 @@ import { daySummary, usageReader } from '../../src/analytics/usage'
 import { inWords, repairRollups, verifyRollups } from '../../src/analytics/verify'
 import { buildApp } from '../../src/app'
 import { dialect } from '../../src/database/dialect'
-import { request_records, tenant_days, tenants, usage_days, usage_records, user_days } from '../../src/database/tables'
+import {
+  request_records,
+  tenant_days,
+  tenant_settings,
+  tenants,
+  usage_days,
+  usage_records,
+  user_days,
+} from '../../src/database/tables'
 import { failureCode } from '../../src/errors'
 import { newId } from '../../src/ids'
 import { client, outside } from '../../src/testing'
@@ -271,6 +279,11 @@ describe('records of a tenant that is gone', () => {
 describe('records that are older than retention_days', () => {
   const days = ['2026-02-10', '2026-02-20', '2026-02-27', '2026-02-28', '2026-03-02']
 
+  const prunedBefore = async () => {
+    const rows = await database.select().from(tenant_settings)
+    return Object.fromEntries(rows.map(({ tenant_id, requests_pruned_before }) => [tenant_id, requests_pruned_before]))
+  }
+
   test('are deleted by whole days, and the rollups stay', async ({
     users,
     tenantA,
@@ -295,6 +308,7 @@ describe('records that are older than retention_days', () => {
     const left = await database.select().from(request_records).where(eq(request_records.tenant_id, tenantA.id))
     expect(left.map(({ created_at }) => created_at.toISOString().slice(0, 10))).toEqual(['2026-02-28', '2026-03-02'])
     expect(await verifyRollups(database, tenantA.id)).toEqual([])
+    expect(await prunedBefore()).toEqual({ [tenantA.id]: '2026-02-28', [foreign.tenant_id]: null })
     expect(await pruneRequests(deps, tenantA.id)).toBe(0)
     expect(await viewerA.get(`${summary}?start_date=2026-02-01`)).toMatchObject({ body: { total_requests: 5 } })
     await settle()

@@ -29,7 +29,7 @@ async function world(sealer = before) {
 }
 
 /** Many rows with secrets; on which plugin they are does not matter here. */
-async function fill({ deps, tenant_id }: Awaited<ReturnType<typeof world>>, rows: number) {
+async function fill({ deps, ...acme }: Awaited<ReturnType<typeof world>>, rows: number, tenant_id = acme.tenant_id) {
   const now = clock.now()
   const values = Array.from({ length: rows }, (_, n) => {
     const name = `plugin_${String(n).padStart(4, '0')}`
@@ -47,10 +47,10 @@ async function fill({ deps, tenant_id }: Awaited<ReturnType<typeof world>>, rows
   await deps.database.insert(tenant_plugins).values(values)
 }
 
-const opened = async ({ deps, tenant_id }: Awaited<ReturnType<typeof world>>, sealer: typeof before) =>
+const opened = async ({ deps }: Awaited<ReturnType<typeof world>>, sealer: typeof before) =>
   (await deps.database.select().from(tenant_plugins))
     .toSorted((one, other) => (one.name < other.name ? -1 : 1))
-    .map(({ name, sealed_secrets }) => sealer.open(sealed_secrets ?? '', [tenant_id, name]))
+    .map(({ tenant_id, name, sealed_secrets }) => sealer.open(sealed_secrets ?? '', [tenant_id, name]))
 
 describe('Changes of one plugin at the same time', () => {
   test('lose nothing, also where there was no row before', async () => {
@@ -142,6 +142,18 @@ describe('A rotation of keys', () => {
     expect(await rowsOf(acme.own, rest)).toEqual(others)
     await requireKeys(acme.deps.database, after)
     await expect(requireKeys(acme.deps.database, before)).rejects.toThrow(`a key that is not here (${after.keyId})`)
+  })
+
+  test('seals for each tenant what is its own, where plugins of several have the same names', async () => {
+    await using acme = await world()
+    const other = await createTenant(acme.deps, { slug: 'globex', name: 'Globex' })
+    await fill(acme, 70)
+    await fill(acme, 70, other)
+
+    const counted = await rotateKeys(acme.deps.database, during)
+
+    expect(counted).toEqual({ sealed: 140, unopened: 0 })
+    expect(await opened(acme, after)).toHaveLength(140)
   })
 
   test('leaves what it cannot open, does the rest, and counts both', async () => {

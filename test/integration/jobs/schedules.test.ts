@@ -132,6 +132,25 @@ describe.serial('A schedule', () => {
     expect(await schedules()).toMatchObject([{ next_at: at('2026-03-03T00:00') }])
   })
 
+  test('set by a clock that was a year ahead comes back as it is, where another tenant has one of the same name', async ({
+    tenantA,
+    tenantB,
+    clock,
+  }) => {
+    const { jobDeps, worker } = working([])
+    clock.advance({ days: 365 })
+    await setSchedule(jobDeps, tenantA.id, daily)
+    await setSchedule(jobDeps, tenantB.id, { ...daily, cron: '30 12 * * *' })
+    clock.advance({ days: -365 })
+
+    await worker.bringBack()
+
+    expect(await schedules()).toMatchObject([
+      { tenant_id: tenantA.id, next_at: at('2026-03-03T00:00') },
+      { tenant_id: tenantB.id, next_at: at('2026-03-02T12:30') },
+    ])
+  })
+
   test('set by a clock that was a year ahead comes back by itself, once', async ({ tenantA, clock }) => {
     const { ran, jobDeps, worker } = reporting()
     clock.advance({ days: 365 })
