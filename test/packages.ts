@@ -21,19 +21,23 @@ export const bundled = [
   'elysia',
   'ipaddr.js',
   'jose',
+  'postgres',
   're2js',
 ]
 
 /**
  * Answers these imports from one file that holds the same code: to read the small ones would be a quarter of what a run
- * takes before its first test. Made once for each lockfile, in node_modules. The first preload, so that nothing has been
+ * takes before its first test. Made once for each lockfile and its patches, in node_modules. The first preload, so that nothing has been
  * imported yet, and all of a package comes from here. One file and not several, because Bun's bundler renames classes that
  * several share, and what is an error's name must stay it.
  */
 const root = join(import.meta.dir, '..')
 const weekMs = 7 * 24 * 60 * 60 * 1000
 const cache = join(root, 'node_modules/.cache/bundled-for-tests')
-const key = Bun.hash(`${Bun.version} bytecode ${readFileSync(join(root, 'bun.lock'))} ${bundled}`).toString(36)
+const patches = readdirSync(join(root, 'patches')).map((name) => readFileSync(join(root, 'patches', name)))
+const key = Bun.hash(`${Bun.version} bytecode ${readFileSync(join(root, 'bun.lock'))} ${patches} ${bundled}`).toString(
+  36,
+)
 const file = join(cache, `${key}.js`)
 if (!existsSync(file)) await bundle()
 const packages = await import(file)
