@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** All that is imported of packages that are hundreds of small files each; see test/unit/packages.test.ts. */
+/** What most runs import of packages that are many small files or one that takes long to compile; see test/unit/packages.test.ts. */
 export const bundled = [
   '@elysiajs/cors',
   '@elysiajs/jwt',
@@ -27,9 +27,9 @@ export const bundled = [
 
 /**
  * Answers these imports from one file that holds the same code: to read the small ones would be a quarter of what a run
- * takes before its first test. Made once for each lockfile and its patches, in node_modules. The first preload, so that nothing has been
- * imported yet, and all of a package comes from here. One file and not several, because Bun's bundler renames classes that
- * several share, and what is an error's name must stay it.
+ * takes before its first test. Made once for each lockfile and its patches, in node_modules. The first preload, so that
+ * nothing has been imported yet, and all of a package comes from here. One file and not several, because Bun's bundler
+ * renames classes that several share, and what is an error's name must stay it.
  */
 const root = join(import.meta.dir, '..')
 const weekMs = 7 * 24 * 60 * 60 * 1000
@@ -56,7 +56,7 @@ async function bundle(): Promise<void> {
   for (const other of readdirSync(cache).map((name) => join(cache, name)))
     if (statSync(other).mtimeMs < Date.now() - weekMs) rmSync(other, { force: true })
   writeFileSync(entry, lines.join('\n'))
-  // With the code that JavaScriptCore makes of it, which is read in half the time that it takes to make it.
+  // With the code that JavaScriptCore makes of it, which it would make anew in each run.
   const compiled = { bytecode: true, format: 'cjs' } as const
   const { outputs } = await Bun.build({ entrypoints: [entry], target: 'bun', throw: true, ...compiled })
   rmSync(entry)

@@ -1,6 +1,6 @@
-import { type AnyColumn, and, asc, count, eq, exists, gte, lte, sql } from 'drizzle-orm'
+import { type AnyColumn, and, asc, count, countDistinct, eq, exists, gte, lte, sql } from 'drizzle-orm'
 import type { Principal } from '../auth/principal'
-import { countOf, sumOf } from '../database/aggregates'
+import { sumOf } from '../database/aggregates'
 import { type Database, oncePerDatabase } from '../database/database'
 import {
   message_days,
@@ -70,13 +70,13 @@ const queries = oncePerDatabase((database) => ({
     )
     .prepare('analytics_unique_users'),
   usersByDay: database
-    .select({ day: user_days.day, unique_users: countOf(sql`*`) })
+    .select({ day: user_days.day, unique_users: count() })
     .from(user_days)
     .where(within(user_days))
     .groupBy(user_days.day)
     .prepare('analytics_users_by_day'),
   usageByModel: database
-    .select({ model: usage_days.model, ...tokens, unique_users: countOf(sql`distinct ${usage_days.user_id}`) })
+    .select({ model: usage_days.model, ...tokens, unique_users: countDistinct(usage_days.user_id) })
     .from(usage_days)
     .where(within(usage_days))
     .groupBy(usage_days.model)

@@ -1,5 +1,5 @@
-import { and, asc, eq, gte, lte, sql } from 'drizzle-orm'
-import { countOf, sumOf } from '../database/aggregates'
+import { and, asc, countDistinct, eq, gte, lte } from 'drizzle-orm'
+import { sumOf } from '../database/aggregates'
 import type { Database } from '../database/database'
 import { usage_days } from '../database/tables'
 import type { Clock } from '../ids'
@@ -20,7 +20,7 @@ export function usageReader({ database }: Deps, tenant_id: string): UsageReader 
           replies: sumOf(usage_days.reply_count),
           prompt_tokens: sumOf(usage_days.prompt_tokens),
           completion_tokens: sumOf(usage_days.completion_tokens),
-          unique_users: countOf(sql`distinct ${usage_days.user_id}`),
+          unique_users: countDistinct(usage_days.user_id),
         })
         .from(usage_days)
         .where(and(eq(usage_days.tenant_id, tenant_id), gte(usage_days.day, start_date), lte(usage_days.day, end_date)))

@@ -1,6 +1,9 @@
 import { failureCode, failureSyscall } from '../errors'
 
-/** The database does not answer, or cannot do anything now, or not beside so many others: not a defect of the statement, and it may be well again soon. */
+/**
+ * The database does not answer, or cannot do anything now, or not beside so many others: not a defect of the statement,
+ * and it may be well again soon.
+ */
 export function isOutage(thrown: unknown): boolean {
   const code = failureCode(thrown)
   if (code === undefined) return false

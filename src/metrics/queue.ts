@@ -1,5 +1,4 @@
-import { and, asc, gt, isNotNull, lte, min, sql } from 'drizzle-orm'
-import { countOf } from '../database/aggregates'
+import { and, asc, count, gt, isNotNull, lte, min, sql } from 'drizzle-orm'
 import { type Database, oncePerDatabase } from '../database/database'
 import { acrossTenants } from '../database/reach'
 import { jobs } from '../database/tables'
@@ -54,7 +53,7 @@ const queries = oncePerDatabase((database) => {
     backlog: database
       .with(due, later, next, dead)
       .select({
-        due: countOf(sql`*`),
+        due: count(),
         due_since: min(due.due_at),
         later: sql<number>`(select count(*) from ${later})`.mapWith(Number),
         running: sql<number>`(select count(*) from ${next} where ${next.state} = 'running')`.mapWith(Number),

@@ -12,7 +12,10 @@ type Deps = { database: Database; clock: Clock }
 
 const slugs = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 
-/** A tenant with empty settings; returns its id. For the command line. Throws conflict when the slug is taken, invalid_request where it is none or the name is too long. */
+/**
+ * A tenant with empty settings; returns its id. For the command line. Throws conflict when the slug is taken,
+ * invalid_request where it is none or the name is empty or too long.
+ */
 export async function createTenant(
   { database, clock }: Deps,
   { name, slug }: { name: string; slug: string },

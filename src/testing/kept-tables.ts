@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, wr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** An SQLite database with its tables and no rows, kept between runs: to read it takes a tenth of making it. */
+/** An SQLite database with its tables and no rows, kept between runs, because each migration makes it take longer to make. */
 export type KeptTables = {
   /** Undefined where no run has kept it, or nobody has used it for a week. */
   read(): Uint8Array | undefined
@@ -32,9 +32,9 @@ export function keptTables(hash: string): KeptTables {
     write(database) {
       const unfinished = `${path}.${process.pid}`
       try {
-        removeUnused()
         writeFileSync(unfinished, Buffer.concat([hashOf(database), database]), { mode: 0o600 })
         renameSync(unfinished, path)
+        removeUnused()
       } catch {
         rmSync(unfinished, { force: true }) // the next run makes its tables itself
       }

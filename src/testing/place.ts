@@ -49,12 +49,13 @@ export class Place {
     const within = <T>({ session }: Opened, work: (session: Session) => Promise<T>) =>
       door.enter(session, () => work(session))
     if (run.dialect === 'sqlite') {
-      const kept = run.kept?.read()
-      const opened = await door.open(kept ?? run.url)
-      if (!kept) {
+      const { kept } = run
+      const tables = kept?.read()
+      const opened = await door.open(tables ?? run.url)
+      if (!tables) {
         await within(opened, prepare)
-        const tables = run.kept && inMemory(opened.serialize?.())
-        if (tables) run.kept?.write(tables)
+        const made = kept && inMemory(opened.serialize?.())
+        if (made) kept.write(made)
       }
       const seeded = frozen(await within(opened, seed))
       return new Place(run, door, opened, [], seeded, seeded, () => {})

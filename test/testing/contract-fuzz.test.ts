@@ -269,15 +269,15 @@ describe('values made from a schema', () => {
     expect(new Set(made)).toEqual(new Set([1, 2, '1', '2']))
   })
 
-  const misspelled: [string, unknown, object][] = [
-    ['a number out of bounds', '0', t.Integer({ minimum: 1 })],
-    ['no number', 'text', t.Numeric()],
-    ['no text of an object', '{', t.ObjectString({})],
-    ['no text of its boolean', 'yes', t.BooleanString()],
-    ['none of the choices', 'green', t.UnionEnum(['red', 'blue'])],
+  const misspelled: [string, unknown, object, string][] = [
+    ['a number out of bounds', '0', t.Integer({ minimum: 1 }), 'is too small or too large'],
+    ['no number', 'text', t.Numeric(), 'is no number'],
+    ['no text of an object', '{', t.ObjectString({}), 'is no object'],
+    ['no text of its boolean', 'yes', t.BooleanString(), 'is no boolean'],
+    ['none of the choices', 'green', t.UnionEnum(['red', 'blue']), 'is none of ["red","blue"]'],
   ]
-  test.each(misspelled)("are wrong where Elysia's type finds %s", (_, value, schema) => {
-    expect(mismatch(schema as Schema, value, kinds)).toBeDefined()
+  test.each(misspelled)("are wrong where Elysia's type finds %s", (_, value, schema, why) => {
+    expect(mismatch(schema as Schema, value, kinds)).toBe(`the whole ${why}`)
   })
 
   test('that are wrong are so in many ways', () => {
