@@ -54,7 +54,7 @@ async function bundle(): Promise<void> {
   const lines = bundled.map((name, at) => `export * as package${at} from '${Bun.resolveSync(name, root)}'`)
   mkdirSync(cache, { recursive: true })
   for (const other of readdirSync(cache).map((name) => join(cache, name)))
-    if (statSync(other).mtimeMs < Date.now() - weekMs) rmSync(other, { force: true })
+    if ((statSync(other, { throwIfNoEntry: false })?.mtimeMs ?? 0) < Date.now() - weekMs) rmSync(other, { force: true })
   writeFileSync(entry, lines.join('\n'))
   // With the code that JavaScriptCore makes of it, which it would make anew in each run.
   const compiled = { bytecode: true, format: 'cjs' } as const
