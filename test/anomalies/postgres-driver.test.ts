@@ -3,7 +3,7 @@ import { type Connection, connect } from '../../src/database/database'
 import { dialect } from '../../src/database/dialect'
 import { emptyDatabase, rowsOf } from '../own-database'
 
-setDefaultTimeout(20_000)
+setDefaultTimeout(60_000)
 
 /** What the patch of postgres.js is for: see docs/FAILURES.md. */
 describe.if(dialect === 'postgres')('a transaction whose connection was lost', () => {

@@ -18,7 +18,7 @@ import { emptyDatabase, everything } from '../own-database'
 import { asksAt, type Served, seed, startServer } from '../process/program'
 
 // Starting processes takes as long as the machine is busy.
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 /** So that a test need not wait for what a person would. */
 const limits = {

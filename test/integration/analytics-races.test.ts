@@ -11,7 +11,7 @@ import { createUser } from '../../src/users/store'
 import { overAll, ownDatabase } from '../own-database'
 
 // Who loses a race on Postgres waits a little longer each time.
-setDefaultTimeout(20_000)
+setDefaultTimeout(60_000)
 
 const own = await ownDatabase()
 afterAll(() => own[Symbol.asyncDispose]())

@@ -13,7 +13,7 @@ import { overAll, ownDatabase, rowsOf, seeingAll } from '../own-database'
 import { ownService } from '../own-service'
 
 // Each has a database of its own, and fifty transactions in it.
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 const now = new Date('2026-03-02T09:00:00.000Z')
 const standing = { now: () => now }

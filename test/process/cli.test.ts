@@ -9,7 +9,7 @@ import { emptyDatabase, everything, rowsOf } from '../own-database'
 import { jwtSecret, tenantry } from './program'
 
 // Starting a process takes as long as the machine is busy.
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\n$/
 

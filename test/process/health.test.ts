@@ -3,7 +3,7 @@ import { emptyDatabase } from '../own-database'
 import { startServer, tenantry } from './program'
 
 // Starting a process takes as long as the machine is busy.
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 /** The command beside a server that answers readiness like this. */
 async function askedOf(answer: () => Response | Promise<Response>, env: Record<string, string> = {}) {

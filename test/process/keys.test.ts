@@ -7,7 +7,7 @@ import { emptyDatabase, everything } from '../own-database'
 import { type Served, seed, startServer, tenantry } from './program'
 
 // Starting a process takes as long as the machine is busy.
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 const keyOf = (byte: number) => Buffer.alloc(32, byte).toString('base64')
 const [K1, K2] = [keyOf(1), keyOf(2)]

@@ -5,7 +5,7 @@ import { emptyDatabase, everything, rowsOf } from '../own-database'
 import { asksAt, jwtSecret, type Served, seed, startServer } from './program'
 
 // Starting a process takes as long as the machine is busy.
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 const secrets = {
   provider: 'sk-canary-provider-0a1b2c3d4e5f',

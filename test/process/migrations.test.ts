@@ -6,7 +6,7 @@ import { emptyDatabase, everything } from '../own-database'
 import { jwtSecret, startServer, tenantry } from './program'
 
 // Starting a process takes as long as the machine is busy.
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 const ways: [string, string[], Record<string, string>][] = [
   ['--no-migrate', ['--no-migrate'], {}],

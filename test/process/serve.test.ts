@@ -10,7 +10,7 @@ import { emptyDatabase, everything, rowsOf } from '../own-database'
 import { asksAt, jwtSecret, type Served, seed, startServer, tenantry } from './program'
 
 // Starting a process takes as long as the machine is busy.
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 function post(served: Served, token: string, body: object): Promise<Response> {
   const answer = fetch(`${served.url}/api/v1/chat`, {

@@ -151,7 +151,7 @@ for (const { name: backend, dialect, url } of backends) {
         expect(before).not.toEqual([])
         expect(await traces(ended.url)).toEqual(url === 'sqlite::memory:' ? before : [])
       },
-      20_000,
+      60_000,
     )
   }
 }

@@ -34,7 +34,7 @@ import {
 } from './archives'
 
 // Making a database takes as long as the machine is busy.
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 const folder = mkdtempSync(join(tmpdir(), 'archives-'))
 const source = await ownDatabase()

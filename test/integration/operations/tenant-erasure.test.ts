@@ -15,7 +15,7 @@ import { idOf } from '../../rows-of-tenants'
 import { fillTwoTenants, ofA, ofB, refusal, tenantRows } from './archives'
 
 // Making a database takes as long as the machine is busy.
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 /** A database with two tenants, and a folder for their files. */
 async function withTwoTenants() {

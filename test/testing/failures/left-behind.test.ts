@@ -103,7 +103,7 @@ describe('nothing is left', () => {
         expect(await eventually(() => leftBy(pid, folder), none)).toEqual([])
         expect(await eventually(databases, ({ length }) => length === 2)).toEqual(['notes', 'notes_test_of_mine'])
       },
-      20_000,
+      60_000,
     )
 
     test.each(['SIGINT', 'SIGKILL'] as const)(
@@ -114,7 +114,7 @@ describe('nothing is left', () => {
         expect(await eventually(() => leftBy(pid, folder), none)).toEqual([])
         expect(await eventually(databases, ({ length }) => length === 2)).toEqual(['notes', 'notes_test_of_mine'])
       },
-      20_000,
+      60_000,
     )
   })
 })
@@ -138,7 +138,7 @@ describe.if(backend === 'sqlite::memory:')('tables that are kept between runs', 
     expect(codes([withoutThem, first, withThem, again])).toEqual([1, 0, 0, 0])
     expect(kept()).toEqual([String(name)])
     expect(statSync(join(folder, String(name))).mode & 0o777).toBe(0o600)
-  }, 20_000)
+  }, 60_000)
 
   test('are not those of a run for other files', async () => {
     await run('quiet.ts')
@@ -147,7 +147,7 @@ describe.if(backend === 'sqlite::memory:')('tables that are kept between runs', 
 
     expect(other.exitCode).toBe(1)
     expect(kept()).toHaveLength(1)
-  }, 20_000)
+  }, 60_000)
 
   test('are made again where the file is not whole', async () => {
     await run('quiet.ts')
@@ -157,7 +157,7 @@ describe.if(backend === 'sqlite::memory:')('tables that are kept between runs', 
     const [damaged, repaired, withThem] = [await run('prepare.ts'), await run('quiet.ts'), await run('prepare.ts')]
 
     expect(codes([damaged, repaired, withThem])).toEqual([1, 0, 0])
-  }, 20_000)
+  }, 60_000)
 
   test('are removed by a run that makes others, when nobody has used them for a week', async () => {
     await run('quiet.ts')
@@ -169,14 +169,14 @@ describe.if(backend === 'sqlite::memory:')('tables that are kept between runs', 
 
     expect(kept()).toHaveLength(1)
     expect(kept()).not.toEqual([old])
-  }, 20_000)
+  }, 60_000)
 
   test('are not of a run that does not say what they are made from, nor of one in a file', async () => {
     await run('quiet.ts', { MADE_FROM: '' })
     await bunTest('quiet.ts', { database: `sqlite:${join(folder, 'x.db')}`, env })
 
     expect(kept()).toEqual([])
-  }, 20_000)
+  }, 60_000)
 })
 
 describe.if(backend === 'postgres:embedded')('tables that are kept between runs', () => {
@@ -200,7 +200,7 @@ describe.if(backend === 'postgres:embedded')('tables that are kept between runs'
       ['notes', String(name), 'notes_test_of_mine'].sort(),
     )
     expect(await roles()).toEqual([name])
-  }, 20_000)
+  }, 60_000)
 
   test('are those of the next run, which makes none', async () => {
     const withoutThem = await bunTest('prepare.ts', { database: url, env })
@@ -209,14 +209,14 @@ describe.if(backend === 'postgres:embedded')('tables that are kept between runs'
     const again = await bunTest('quiet.ts', { database: url, env })
 
     expect([withoutThem, withThem, again].map(({ exitCode }) => exitCode)).toEqual([1, 0, 0])
-  }, 20_000)
+  }, 60_000)
 
   test('are made once by runs that come together', async () => {
     const runs = await Promise.all([1, 2, 3].map(() => bunTest('quiet.ts', { database: url, env })))
 
     expect(runs.map(({ exitCode }) => exitCode)).toEqual([0, 0, 0])
     expect(await templates()).toHaveLength(1)
-  }, 30_000)
+  }, 60_000)
 
   test.each(['SIGINT', 'SIGKILL'] as const)(
     'are all that a run leaves that was ended by %s',
@@ -226,7 +226,7 @@ describe.if(backend === 'postgres:embedded')('tables that are kept between runs'
       expect(await eventually(databases, ({ length }) => length === 3)).toHaveLength(3)
       expect(await templates()).toHaveLength(1)
     },
-    20_000,
+    60_000,
   )
 
   test('are not those of a run that was killed while it made them', async () => {
@@ -240,7 +240,7 @@ describe.if(backend === 'postgres:embedded')('tables that are kept between runs'
       exitCode: 0,
       templates: [expect.stringContaining('notes_test_')],
     })
-  }, 20_000)
+  }, 60_000)
 
   test('make way for other tables', async () => {
     await bunTest('quiet.ts', { database: url, env })
@@ -252,7 +252,7 @@ describe.if(backend === 'postgres:embedded')('tables that are kept between runs'
     expect(after).toHaveLength(1)
     expect(after).not.toEqual(before)
     expect(await roles()).toEqual(after)
-  }, 20_000)
+  }, 60_000)
 
   test('stay while another run lives, which may be about to copy them', async () => {
     const child = Bun.spawn([process.execPath, 'test', './quiet.ts'], {
@@ -269,7 +269,7 @@ describe.if(backend === 'postgres:embedded')('tables that are kept between runs'
     await child.exited
     expect(both).toHaveLength(2)
     expect(await eventually(databases, ({ length }) => length === 4)).toHaveLength(4)
-  }, 20_000)
+  }, 60_000)
 
   test('are never taken from a database of the same name that somebody else made', async () => {
     await bunTest('quiet.ts', { database: url, env })
@@ -285,7 +285,7 @@ describe.if(backend === 'postgres:embedded')('tables that are kept between runs'
     expect(output).toContain(`The test kit would keep its tables in a database "${name}"`)
     expect([...(await found())]).toEqual([...before])
     expect(before).toHaveLength(1)
-  }, 20_000)
+  }, 60_000)
 
   test('are in the files of the embedded server, too', async () => {
     chmodSync(folder, 0o777) // its owner is not who runs the tests
@@ -299,7 +299,7 @@ describe.if(backend === 'postgres:embedded')('tables that are kept between runs'
     const again = await bunTest('quiet.ts', { database: 'postgres:embedded', env })
     expect([withoutThem, withThem, again].map(({ exitCode }) => exitCode)).toEqual([1, 0, 0])
     expect(await eventually(() => leftBy(again.pid, folder), none)).toEqual([])
-  }, 20_000)
+  }, 60_000)
 })
 
 describe.if(backend === 'postgres:embedded')('what is kept', () => {
@@ -314,7 +314,7 @@ describe.if(backend === 'postgres:embedded')('what is kept', () => {
     expect(await databases()).toEqual(['notes', 'notes_test_of_mine', name].sort())
     await client.end()
     await admin.unsafe(`drop database "${name}"`)
-  }, 20_000)
+  }, 60_000)
 
   test('is all of it with TESTING_KEEP_DATABASE=1', async () => {
     const env = { TESTING_KEEP_DATABASE: '1', TMPDIR: folder }
@@ -330,5 +330,5 @@ describe.if(backend === 'postgres:embedded')('what is kept', () => {
       if (database.startsWith('notes_test_1')) await admin.unsafe(`drop database "${database}"`)
     }
     rmSync(join(`${file}`, '..'), { recursive: true })
-  }, 20_000)
+  }, 60_000)
 })
