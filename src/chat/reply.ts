@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { appendMessage, historyBefore } from '../conversations/messages'
-import { type Database, oncePerDatabase } from '../database/database'
+import { oncePerDatabase } from '../database/database'
 import { usage_records } from '../database/tables'
 import type { Deps } from '../deps'
 import { AppError, conflict } from '../errors'
@@ -87,19 +87,19 @@ async function finish(deps: Deps, turn: Turn, outcome: Outcome, signal: AbortSig
   const status = failure === undefined ? 'complete' : signal.aborted ? 'interrupted' : 'failed'
   const keys = hold && { ...idempotencyKeys(deps, principal, hold.key), lease: hold.lease }
   const { prompt_tokens = 0, completion_tokens = 0 } = usage ?? {}
+  const runs = outcome.runs.map((run) => ({ ...run, id: newId(deps.clock) }))
+  const message_id = newId(deps.clock)
+  const takenOver = conflict('This took too long: another request with the same Idempotency-Key has taken over.')
 
-  // What the model said was paid for even if there is no place for it any longer, so the usage does not depend on it.
   const stored = await database.transaction(async () => {
-    const appended = (await keys?.isLost(keys.lease))
-      ? conflict('This took too long: another request with the same Idempotency-Key has taken over.')
-      : await append().catch((error) => {
-          if (error instanceof AppError && error.code === 'not_found') return error
-          throw error
-        })
-    const message_id = appended instanceof AppError ? newId(deps.clock) : appended.id
-    if (usage) await recordUsage(database, deps, turn, { ...usage, model, message_id })
-    if (appended instanceof AppError) return appended
-    await tell(message_id)
+    const isLost = await keys?.isLost(keys.lease)
+    // What the model said was paid for even if there is no place for it any longer, so the usage does not depend on it.
+    const [refused] = await Promise.all([
+      isLost ? takenOver : append(),
+      usage && recordUsage(deps, turn, { ...usage, model, message_id }),
+    ])
+    if (refused) return refused
+    await tell()
 
     const reply: Reply = {
       response: text,
@@ -118,22 +118,29 @@ async function finish(deps: Deps, turn: Turn, outcome: Outcome, signal: AbortSig
   if (stored instanceof AppError) throw stored
   return stored
 
-  async function append(): Promise<{ id: string }> {
-    for (const { result, ...tool_call } of outcome.runs) {
-      const tool = { role: 'tool', content: result, status: 'complete', tool_call } as const
-      await appendMessage(deps, principal, conversation_id, tool)
+  /** Resolves to the reason where there is no place for it. */
+  async function append(): Promise<AppError | undefined> {
+    try {
+      for (const { id, result, ...tool_call } of runs) {
+        const tool = { id, role: 'tool', content: result, status: 'complete', tool_call } as const
+        await appendMessage(deps, principal, conversation_id, tool)
+      }
+      await appendMessage(deps, principal, conversation_id, {
+        id: message_id,
+        role: 'assistant',
+        content: text,
+        status,
+        model,
+        annotations,
+        ...(usage && { prompt_tokens, completion_tokens }),
+      })
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'not_found') return error
+      throw error
     }
-    return await appendMessage(deps, principal, conversation_id, {
-      role: 'assistant',
-      content: text,
-      status,
-      model,
-      annotations,
-      ...(usage && { prompt_tokens, completion_tokens }),
-    })
   }
 
-  async function tell(message_id: string): Promise<void> {
+  async function tell(): Promise<void> {
     const { enabled } = turn.plugins
     const common = { conversation_id, message_id, user_id: principal.user_id, model }
     if (status === 'complete') {
@@ -147,8 +154,7 @@ async function finish(deps: Deps, turn: Turn, outcome: Outcome, signal: AbortSig
 }
 
 async function recordUsage(
-  database: Database,
-  { clock }: Deps,
+  { database, clock }: Deps,
   { principal: { tenant_id, user_id }, conversation_id, admission }: Turn,
   usage: Usage & { model: string; message_id: string },
 ): Promise<void> {

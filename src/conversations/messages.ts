@@ -7,6 +7,8 @@ import { type Clock, newId } from '../ids'
 import type { Prompt } from '../providers/provider'
 
 export type NewMessage = {
+  /** Made here where it is not given. */
+  id?: string
   role: 'user' | 'assistant' | 'tool'
   content: string
   status: 'complete' | 'interrupted' | 'failed'
@@ -70,13 +72,12 @@ export async function appendMessage(
   { database, clock }: { database: Database; clock: Clock },
   { tenant_id }: Principal,
   conversation_id: string,
-  { model, prompt_tokens, completion_tokens, tool_call, annotations, ...message }: NewMessage,
+  { id = newId(clock), model, prompt_tokens, completion_tokens, tool_call, annotations, ...message }: NewMessage,
 ): Promise<{ id: string; position: number; system_prompt: string | null }> {
   const now = clock.now()
   const [counted] = await queries(database).count.execute({ tenant_id, conversation_id, now })
   if (!counted) throw notFound('conversation')
   const { position, system_prompt } = counted
-  const id = newId(clock)
   const row = {
     ...message,
     tenant_id,

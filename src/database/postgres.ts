@@ -161,6 +161,7 @@ async function begin<T>(
 }
 
 const inside = (line: Line<TransactionSql>, watch: (error: { code?: string }) => never): Session => ({
+  pipelines: true,
   run: (statement) => run(line, statement).catch(watch),
   nest: (work, reach) =>
     line.client.savepoint((client) => {

@@ -20,6 +20,8 @@ export interface Session {
   nest<T>(work: (inner: Session) => Promise<T>, reach?: Reach): Promise<T>
   /** True where nothing has to wait for another before it comes here: a pool of connections, or a queue of its own. */
   readonly pooled?: boolean
+  /** True where a statement may be sent before the one ahead of it is answered: they are run in the order in which they came. */
+  readonly pipelines?: boolean
 }
 
 /** A session that concurrent requests share: one thing at a time, where a transaction is one thing. */
@@ -35,7 +37,9 @@ export class Scope {
   static patienceMs = 5000
 
   #tail: Promise<unknown> = Promise.resolve()
-  #waiting = 0
+  #underWay = 0
+  /** Those among them that nothing may be sent along with. */
+  #blocking = 0
   #failure: { readonly error: unknown } | undefined
   #ended = false
   #committed: (() => void)[] = []
@@ -60,22 +64,22 @@ export class Scope {
   run(statement: Statement): Promise<unknown[]> {
     switch (this.kind) {
       case 'database':
-        return this.#alone(() => this.session.run({ ...statement, reach: currentReach() }))
+        return this.#inTurn(() => this.session.run({ ...statement, reach: currentReach() }))
       case 'transaction':
-        return this.#alone(async () => {
+        return this.#inTurn(async () => {
           // Postgres refuses everything after a failed statement, SQLite would carry on. Both do the former here.
           if (this.#failure) throw this.#failure.error
           this.#requireReach()
           return this.session.run(statement).catch((error) => {
-            this.#failure = { error }
-            throw error
+            this.#failure ??= { error } // of those that were sent behind a failed one, the reason is that one
+            throw this.#failure.error
           })
-        })
+        }, 'statement')
     }
   }
 
   transaction<T>(work: () => PromiseLike<T>): Promise<T> {
-    return this.#alone(async () => {
+    return this.#inTurn(async () => {
       if (this.#failure) throw this.#failure.error
       this.#requireReach()
       const reach = currentReach()
@@ -113,18 +117,26 @@ export class Scope {
   }
 
   /** Does `work` when all before it is done. Waits no longer than `patienceMs`: what it waits for may be waiting for it. */
-  async #alone<T>(work: () => Promise<T>): Promise<T> {
+  async #inTurn<T>(work: () => Promise<T>, kind: 'statement' | 'any' = 'any'): Promise<T> {
     if (this.#ended) throw new Error('This transaction is over: something in it was not awaited')
     if (this.session.pooled) return work()
+    const isFirst = this.#underWay === 0
+    // Statements wait for nobody, so those that come together need no patience with each other, or not even to wait.
+    const isAmongStatements = kind === 'statement' && this.#blocking === 0
     const before = this.#tail
     const turn = Promise.withResolvers<void>()
     // Claimed in the same synchronous step that looked, or two could come in at once.
     this.#tail = before.then(() => turn.promise)
+    this.#underWay++
+    if (!isAmongStatements) this.#blocking++
     try {
-      if (this.#waiting++ > 0) await inTime(before, { ms: Scope.patienceMs, late: waitedTooLong })
+      if (isAmongStatements) {
+        if (!isFirst && !this.session.pipelines) await before
+      } else if (!isFirst) await inTime(before, { ms: Scope.patienceMs, late: waitedTooLong })
       return await work()
     } finally {
-      this.#waiting--
+      this.#underWay--
+      if (!isAmongStatements) this.#blocking--
       turn.resolve()
     }
   }

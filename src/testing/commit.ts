@@ -96,18 +96,22 @@ class LocalSettings {
 
   watch(session: Session): Session {
     return {
+      pipelines: session.pipelines ?? false,
       run: async (statement) => {
-        for (const name of namesIn(statement.text, statement.params)) {
-          if (this.#before.has(name)) continue
-          const [row] = (await session.run(raw(`select coalesce(current_setting($1, true), '') as value`, [name]))) as {
-            value: string
-          }[]
-          this.#before.set(name, row?.value ?? '')
-        }
-        return session.run(statement)
+        const asked = namesIn(statement.text, statement.params).map((name) => this.#note(name, session))
+        const [rows] = await Promise.all([session.run(statement), ...asked])
+        return rows
       },
       nest: (work) => session.nest((inner) => work(this.watch(inner))),
     }
+  }
+
+  /** Sent ahead of what changes it. */
+  async #note(name: string, session: Session): Promise<void> {
+    if (this.#before.has(name)) return
+    this.#before.set(name, '')
+    const rows = await session.run(raw(`select coalesce(current_setting($1, true), '') as value`, [name]))
+    this.#before.set(name, (rows as { value: string }[])[0]?.value ?? '')
   }
 
   async restore(session: Session): Promise<void> {

@@ -29,6 +29,7 @@ export const postgresSession = (client: Sql): PostgresSession => ({
 })
 
 const inside = (client: TransactionSql): Session => ({
+  pipelines: true,
   run: (statement) => run(client, statement),
   nest: (work) => client.savepoint((inner) => work(inside(inner))) as Promise<never>,
 })

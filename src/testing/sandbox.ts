@@ -224,6 +224,7 @@ export class Sandbox implements Session {
       }
     }
     const until: Session = {
+      pipelines: session.pipelines ?? false,
       run: (statement) => (closed() ? never : session.run(statement)),
       nest: (work, reach) => session.nest((inner) => gated(() => work(this.#untilClosed(inner))), reach),
     }
@@ -233,6 +234,7 @@ export class Sandbox implements Session {
 
   #within(session: Session, depth: number): Session {
     return {
+      pipelines: session.pipelines ?? false,
       run: (statement) => {
         this.#requireOpen(statement.text)
         return this.#recorded(session, statement, depth)

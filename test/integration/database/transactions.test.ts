@@ -1,7 +1,7 @@
 import { afterAll, test as anyTest, describe, expect } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import { isUniqueViolation } from '../../../src/database/database'
-import { Scope } from '../../../src/database/session'
+import { Scope, type Session } from '../../../src/database/session'
 import { tenants } from '../../../src/database/tables'
 import { hold } from '../../../src/testing/place'
 import { ownDatabase, sandboxIn, seeingAll } from '../../own-database'
@@ -16,6 +16,8 @@ const { database, root } = own
 const now = new Date('2026-03-02T09:00:00.000Z')
 const row = (slug: string) => ({ id: Bun.randomUUIDv7(), slug, name: slug, created_at: now, updated_at: now })
 const add = async (slug: string): Promise<void> => void (await database.insert(tenants).values(row(slug)))
+/** As long on its way through Drizzle as a query. */
+const put = async (slug: string) => await database.insert(tenants).values(row(slug)).returning({ slug: tenants.slug })
 const slugs = async () =>
   (await database.select({ slug: tenants.slug }).from(tenants).orderBy(tenants.slug)).map(({ slug }) => slug)
 const rejection = (promise: Promise<unknown>) =>
@@ -184,6 +186,51 @@ for (const [where, within] of [
         })
 
         expect(await slugs()).toEqual(['a', 'b', 'c'])
+      }),
+    )
+
+    test(
+      'runs statements that come together in their order',
+      within(async () => {
+        const [, before, , after] = await database.transaction(() =>
+          Promise.all([put('a'), slugs(), put('b'), slugs()]),
+        )
+
+        expect([before, after]).toEqual([['a'], ['a', 'b']])
+      }),
+    )
+
+    test(
+      'fails statements that came together with a failed one, behind it, for its reason',
+      within(async () => {
+        await add('taken')
+        const reasons: unknown[] = []
+
+        await rejection(
+          database.transaction(async () => {
+            const all = [put('a'), put('taken'), slugs(), put('b')]
+            reasons.push(...(await Promise.all(all.map(rejection))))
+          }),
+        )
+
+        expect(reasons.map(isUniqueViolation)).toEqual([false, true, true, true])
+        expect(await slugs()).toEqual(['taken'])
+      }),
+    )
+
+    test(
+      'holds statements back while a transaction inside it is open',
+      within(async () => {
+        await database.transaction(async () => {
+          const inner = database.transaction(async () => {
+            await add('a')
+            await Bun.sleep(1)
+            throw new Undone()
+          })
+          await Promise.all([inner.catch(undone), add('b'), add('c')])
+        })
+
+        expect(await slugs()).toEqual(['b', 'c'])
       }),
     )
 
@@ -379,6 +426,74 @@ for (const [where, within] of [
     )
   })
 }
+
+/** Answers nothing by itself. */
+function silent(pipelines: boolean) {
+  const asked: string[] = []
+  const answers: (() => void)[] = []
+  const session: Session = {
+    pipelines,
+    run: ({ text }) => {
+      asked.push(text)
+      return new Promise((resolve) => answers.push(() => resolve([])))
+    },
+    nest: (work) => {
+      asked.push('savepoint')
+      return work(session)
+    },
+  }
+  return { session, asked, answers }
+}
+
+describe('a transaction with statements that come together', () => {
+  const texts = ['one', 'two', 'three']
+  const ask = (text: string) => Scope.current()?.run({ text, params: [], shape: 'arrays' })
+
+  test('sends them together where the session keeps their order', async () => {
+    const { session, asked, answers } = silent(true)
+    const transaction = new Scope(session).transaction(() => Promise.all(texts.map(ask)))
+    await Bun.sleep(0)
+
+    expect(asked).toEqual(['savepoint', ...texts])
+    for (const answer of answers) answer()
+    await transaction
+  })
+
+  test('sends one after the other where it does not', async () => {
+    const { session, asked, answers } = silent(false)
+    const transaction = new Scope(session).transaction(() => Promise.all(texts.map(ask)))
+    await Bun.sleep(0)
+
+    expect(asked).toEqual(['savepoint', 'one'])
+    for (let at = 0; at < texts.length; at++) {
+      answers[at]?.()
+      await Bun.sleep(0)
+    }
+    await transaction
+    expect(asked).toEqual(['savepoint', ...texts])
+  })
+
+  test('sends none along with a transaction inside it, nor ahead of those that wait', async () => {
+    const { session, asked, answers } = silent(true)
+    const transaction = new Scope(session).transaction(() =>
+      Promise.all([ask('one'), database.transaction(async () => void (await ask('inside'))), ask('two'), ask('three')]),
+    )
+    const steps: string[][] = []
+    for (let at = 0; at < 4; at++) {
+      await Bun.sleep(0)
+      steps.push([...asked])
+      answers[at]?.()
+    }
+
+    await transaction
+    expect(steps).toEqual([
+      ['savepoint', 'one'],
+      ['savepoint', 'one', 'savepoint', 'inside'],
+      ['savepoint', 'one', 'savepoint', 'inside', 'two'],
+      ['savepoint', 'one', 'savepoint', 'inside', 'two', 'three'],
+    ])
+  })
+})
 
 describe('what can never get its turn', () => {
   test('ends as an error that says why, and harms nothing else', async () => {
