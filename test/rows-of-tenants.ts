@@ -10,8 +10,12 @@ export const tables = Object.values(schema).filter((table) => is(table, Table)) 
 export const idOf = (tenant: 'a' | 'b', name: string) =>
   `0196${tenant}000-0000-7000-8000-${new Bun.CryptoHasher('sha1').update(name).digest('hex').slice(0, 12)}`
 
-/** Of columns that do not take any words. */
-const wordsOf: Record<string, string> = { cron: '0 0 * * *', latency: '[205,1]' }
+/** Of columns that do not take anything of their type. */
+const fitting: Record<string, unknown> = {
+  cron: '0 0 * * *',
+  latency: '[205,1]',
+  tool_call: { name: 'clock', arguments: {} },
+}
 
 /** A row of any table, from what its columns are declared to hold: a table added tomorrow gets one without a change here. */
 export function rowOf(table: Table, tenant: 'a' | 'b'): AnyTable['$inferInsert'] {
@@ -20,7 +24,8 @@ export function rowOf(table: Table, tenant: 'a' | 'b'): AnyTable['$inferInsert']
     Object.entries(getTableColumns(table)).map(([name, { dataType, enumValues }]) => {
       if (name === 'id') return [name, idOf(tenant, `${singular}_id`)]
       if (name.endsWith('_id')) return [name, idOf(tenant, name)]
-      if (dataType === 'string') return [name, enumValues?.[0] ?? wordsOf[name] ?? `${name}-of-${tenant}`]
+      if (Object.hasOwn(fitting, name)) return [name, fitting[name]]
+      if (dataType === 'string') return [name, enumValues?.[0] ?? `${name}-of-${tenant}`]
       return [
         name,
         { number: 1, boolean: true, date: new Date('2026-03-02T09:00:00.000Z'), json: {} }[dataType as 'json'],

@@ -85,10 +85,11 @@ export const isIdColumn = (name: string): boolean =>
 
 const readers: Record<string, (value: unknown) => unknown> = {
   string: (value) => (typeof value === 'string' ? value : undefined),
-  number: (value) => (Number.isSafeInteger(value) ? value : undefined),
+  // All are counts, sizes or limits.
+  number: (value) => (Number.isSafeInteger(value) && Number(value) >= 0 ? value : undefined),
   boolean: (value) => (typeof value === 'boolean' ? value : undefined),
   date: (value) => (typeof value === 'string' && instant.test(value) ? realDate(value) : undefined),
-  json: (value) => (typeof value === 'object' && value !== null ? value : undefined),
+  json: (value) => (typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined),
 }
 
 const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/

@@ -1,11 +1,11 @@
 import { Value } from '@sinclair/typebox/value'
-import { eq } from 'drizzle-orm'
+import { and, count, eq, max, ne, or } from 'drizzle-orm'
 import { insertAll } from '../database/bulk'
 import { type TenantTable, tenantTables } from '../database/catalogue'
 import type { Database } from '../database/database'
 import { migrations } from '../database/migrations'
 import { acrossTenants } from '../database/reach'
-import { tenants } from '../database/tables'
+import { conversations, messages, tenants } from '../database/tables'
 import { AppError, conflict, failureCode, malformed } from '../errors'
 import { isId } from '../ids'
 import { SealError, type Sealer } from '../sealing'
@@ -72,6 +72,7 @@ async function read(database: Database, importing: Importing): Promise<string> {
   }
   if (open) await store(open)
   requireAll(header, counts)
+  await requireCounted(database, header.tenant.id)
   const rows = [...counts.values()].reduce((sum, each) => sum + each, 0)
   return `Imported ${slug} (${header.tenant.id}): ${rows} rows.`
 }
@@ -149,4 +150,21 @@ function requireAll({ counts }: Header, read: Map<string, number>): void {
     const [said, found] = [counts[name] ?? 0, read.get(name) ?? 0]
     if (said !== found) throw malformed(`it has ${found} rows of ${name}, and its header says ${said}`)
   }
+}
+
+/** A conversation counts where its next message goes, so with another count it could take none. */
+async function requireCounted(database: Database, tenant_id: string): Promise<void> {
+  const { message_count } = conversations
+  const wrong = await database
+    .select({ id: conversations.id })
+    .from(conversations)
+    .leftJoin(
+      messages,
+      and(eq(messages.tenant_id, conversations.tenant_id), eq(messages.conversation_id, conversations.id)),
+    )
+    .where(eq(conversations.tenant_id, tenant_id))
+    .groupBy(conversations.tenant_id, conversations.id)
+    .having(or(ne(message_count, count(messages.id)), ne(message_count, max(messages.position))))
+    .limit(1)
+  if (wrong.length > 0) throw malformed('a conversation has other messages than it counts')
 }

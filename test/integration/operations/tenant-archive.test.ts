@@ -113,7 +113,10 @@ describe('an archive', () => {
       status: 'complete' as const,
       created_at: clock.now(),
     }))
-    await asTenant(tenant_id, () => large.database.transaction(() => insertAll(messages, rows)))
+    await asTenant(tenant_id, async () => {
+      await large.database.transaction(() => insertAll(messages, rows))
+      await large.database.update(conversations).set({ message_count: 451 })
+    })
     const file = join(folder, 'large.jsonl')
 
     await exportTo(large, file)
@@ -277,6 +280,10 @@ describe('an archive that is not as it has to be', () => {
     ['a quota below nothing', 'tenant_settings', { monthly_token_quota: -1 }],
     ['prices that are no numbers', 'tenant_settings', { prices: { m: { prompt_micros_per_million_tokens: 'x' } } }],
     ['metadata that is a list', 'conversations', { metadata: [1] }],
+    ['a call of a tool that says nothing of it', 'messages', { tool_call: {} }],
+    ['annotations that are a list', 'messages', { annotations: [1] }],
+    ['tokens below nothing', 'messages', { prompt_tokens: -1 }],
+    ['requests below nothing', 'tenant_days', { request_count: -1 }],
   ]
 
   test.each<[string, (lines: Lines) => (Record<string, unknown> | string)[], RegExp]>([
@@ -402,6 +409,19 @@ describe('an archive that is not as it has to be', () => {
       'a conversation of nobody',
       change('conversations', { user_id: Bun.randomUUIDv7() }),
       /: the rows of conversations up to line \d+ do not fit together \(\w+\); /,
+    ],
+    [
+      'a conversation with fewer messages than it counts',
+      change('conversations', { message_count: 7 }),
+      /: a conversation has other messages than it counts; /,
+    ],
+    [
+      'a conversation with a message at another place',
+      (lines) =>
+        lines.map((line) =>
+          line === rowOf(lines, 'messages') ? { ...line, row: { ...Object(line.row), position: 99 } } : line,
+        ),
+      /: a conversation has other messages than it counts; /,
     ],
     [
       'sums before what they are the sums of',
