@@ -111,6 +111,20 @@ describe('A process that was killed between reserving and settling', { seed }, (
     expect((await quotaReservations()).map(({ tokens }) => tokens).sort()).toEqual([0, held])
   })
 
+  test('gives back nothing that another tenant holds', async ({ tenantB, clock }) => {
+    const now = clock.now()
+    const expires_at = new Date(now.getTime() + 600_000)
+    await openMonth(database, tenantB.id, monthOf(now))
+    const running = { tenant_id: tenantB.id, id: newId(clock), month: '2026-03', tokens: held, expires_at }
+    await quotaLedger(database).reserve(running, held)
+    clock.advance({ minutes: 3 })
+
+    await reconcileQuotas(deps)
+
+    expect((await quotaMonths()).map(({ reserved }) => reserved).sort()).toEqual([0, held])
+    expect((await quotaReservations()).map(({ tokens }) => tokens).sort()).toEqual([0, held])
+  })
+
   test('is forgotten when nothing was heard of it for a day', async ({ clock }) => {
     clock.advance({ minutes: 3 })
     await reconcileQuotas(deps)
