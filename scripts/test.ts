@@ -30,7 +30,7 @@ rmSync(folder, { recursive: true })
 for (const { text } of failures) console.log(`\n${text}`)
 if (failures.length > 0) console.log(`\n${failures.flatMap(({ names }) => names).join('\n')}`)
 console.log(`\n${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ''}`)
-process.exit(sum.failed > 0 ? 1 : 0)
+process.exitCode = sum.failed > 0 ? 1 : 0
 
 /** Keeps what it has to print until `turn`, and prints at once from then on. */
 async function onBackend(name: string, url: string, turn: Promise<unknown>): Promise<Failure[]> {
