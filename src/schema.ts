@@ -30,7 +30,14 @@ export const Day = Type.Unsafe<string>({
 TypeRegistry.Set('Day', (_schema, value) => typeof value === 'string' && isDay(value))
 
 /** An answer that is made while it is sent. */
-export const Download = Type.Unsafe<Response>({ [Kind]: 'Download', type: 'string', description: 'A file' })
+export const Download = Type.Unsafe<Response>({
+  [Kind]: 'Download',
+  description: 'A file',
+  anyOf: [
+    { type: 'string', contentMediaType: 'text/csv' },
+    { type: 'array', items: { type: 'object', additionalProperties: true } },
+  ],
+})
 TypeRegistry.Set('Download', (_schema, value) => value instanceof Response)
 
 export const Id = Type.String({ description: 'UUID v7' })
