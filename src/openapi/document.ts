@@ -78,7 +78,12 @@ export function openapiDocument(app: AnyElysia, version: string) {
   }
   return {
     openapi: '3.1.2',
-    info: { title: 'Tenantry', version, description: 'Chats with language models, for products that have tenants.' },
+    info: {
+      title: 'Tenantry',
+      version,
+      description:
+        'Chats with language models, for products that have tenants.\n\nLengths of texts are counted in UTF-16 code units: most emoji are two.',
+    },
     paths,
     components: {
       ...components,

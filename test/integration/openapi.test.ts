@@ -137,6 +137,19 @@ describe('GET /openapi/json', () => {
     ])
   })
 
+  test('says how lengths are counted, which is not as JSON Schema does', async ({ anonymous, operatorA }) => {
+    const { body } = await anonymous.get('/openapi/json')
+
+    const created = (title: string) => operatorA.post('/api/v1/conversations', { title })
+    const answers = [await created('🚀'.repeat(100)), await created('🚀'.repeat(101))]
+
+    expect(answers.map(({ status }) => status)).toEqual([201, 422])
+    expect(body.paths['/api/v1/conversations'].post.requestBody.content['application/json'].schema).toMatchObject({
+      properties: { title: { maxLength: 200 } },
+    })
+    expect(body.info.description).toContain('UTF-16 code units')
+  })
+
   test('describes the bearer token and the problem document', async ({ anonymous }) => {
     const { body } = await anonymous.get('/openapi/json')
 
