@@ -150,6 +150,16 @@ describe('GET /openapi/json', () => {
     expect(body.info.description).toContain('UTF-16 code units')
   })
 
+  test('says of metadata which numbers do not come back as they went', async ({ anonymous, operatorA }) => {
+    const { body } = await anonymous.get('/openapi/json')
+
+    const created = await operatorA.post('/api/v1/conversations', '{"metadata":{"id":9007199254740993}}')
+
+    const { schema } = body.paths['/api/v1/conversations'].post.requestBody.content['application/json']
+    expect(created).toMatchObject({ status: 201, body: { metadata: { id: 9007199254740992 } } })
+    expect(schema.properties.metadata.description).toContain('numbers as IEEE 754 doubles')
+  })
+
   test('describes the bearer token and the problem document', async ({ anonymous }) => {
     const { body } = await anonymous.get('/openapi/json')
 
