@@ -3,7 +3,7 @@ import { Elysia } from 'elysia'
 import { about } from '../about'
 import type { Access, Deps } from '../deps'
 import { chatPlugins } from '../plugins/chat'
-import { parseIdempotencyKey, visibleAscii } from './idempotency'
+import { idempotencyKeys, parseIdempotencyKey, visibleAscii } from './idempotency'
 import { replyTo } from './reply'
 import { EventStream, Question, Reply } from './schema'
 import { replyStream } from './stream'
@@ -17,6 +17,9 @@ export const chatRoutes = (deps: Deps, access: Access) =>
       const waiting = new Waiting(request.signal, deps.lifetime.cutoff)
       const open = async () => {
         const key = parseIdempotencyKey(request)
+        // Before a plugin, a limit or a model is asked a second time.
+        const replayed = key === undefined ? undefined : await idempotencyKeys(deps, principal, key).answered(body)
+        if (replayed) return { replayed }
         const plugins = await chatPlugins(deps, principal.tenant_id, waiting.signal)
         const annotations = await plugins.admit(body.message)
         return await openTurn(deps, principal, body, { plugins, annotations, key })
