@@ -520,14 +520,7 @@ const rooms: Mutation[] = [
     /\.settle\(tenant_id, usage_id, spent\)/g,
     '.settle(tenant_id, usage_id, 0)',
   ),
-  broken(
-    'quota',
-    'src/quotas/admission.ts',
-    /(?<=isLimited = [^\n]*\n {2})requests_per_minute !== null \|\| (monthly_token_quota !== null) \|\| (isCounted)/g,
-    '$1 || $2',
-    'requests_per_minute !== null || $2',
-    'requests_per_minute !== null || $1',
-  ),
+  broken('quota', 'src/chat/routes.ts', /if \(replayed\) return[^\n]*/g, ''),
   broken('quota', 'src/quotas/reconcile.ts', /lte\((quota_reservations\.expires_at), now\)/g, 'eq($1, $1)'),
   broken(
     'quota',

@@ -73,10 +73,13 @@ function unsafe(root: unknown, text: string): FieldError | undefined {
     for (const [key, inner] of Object.entries(value)) {
       if (suspicious && (key === '__proto__' || key.includes('\0') || !key.isWellFormed()))
         return refuse('has a key that is not allowed')
-      const found = walk(inner, `${path}/${key}`, depth + 1)
+      const found = walk(inner, `${path}/${pointed(key)}`, depth + 1)
       if (found) return found
     }
     return undefined
   }
   return walk(root, '', 1)
 }
+
+/** A key as RFC 6901 writes it in a pointer; TypeBox does the same. */
+const pointed = (key: string): string => key.replaceAll('~', '~0').replaceAll('/', '~1')

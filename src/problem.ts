@@ -29,6 +29,8 @@ const kinds: Record<ErrorCode, { status: number; title: string }> = {
   provider_timeout: { status: 504, title: 'The model took too long' },
 }
 
+export const errorCodes = Object.keys(kinds)
+
 /** The one place where a failure becomes an HTTP status. */
 export function statusOf({ code, facts }: AppError): number {
   if (facts.malformed) return 400

@@ -30,7 +30,14 @@ export const Day = Type.Unsafe<string>({
 TypeRegistry.Set('Day', (_schema, value) => typeof value === 'string' && isDay(value))
 
 /** An answer that is made while it is sent. */
-export const Download = Type.Unsafe<Response>({ [Kind]: 'Download', type: 'string', description: 'A file' })
+export const Download = Type.Unsafe<Response>({
+  [Kind]: 'Download',
+  description: 'A file',
+  anyOf: [
+    { type: 'string', contentMediaType: 'text/csv' },
+    { type: 'array', items: { type: 'object', additionalProperties: true } },
+  ],
+})
 TypeRegistry.Set('Download', (_schema, value) => value instanceof Response)
 
 export const Id = Type.String({ description: 'UUID v7' })
@@ -67,5 +74,5 @@ export const longestMetadata = 16_384
 /** The pattern bounds the keys: TypeBox does not look at a key's `maxLength`. */
 export const Metadata = Type.Record(Type.String({ pattern: '^[\\s\\S]{0,128}$' }), Type.Unknown(), {
   additionalProperties: false,
-  description: `Anything JSON, kept as it is given; keys of at most 128 characters, ${longestMetadata} characters in all`,
+  description: `Anything JSON, kept as it is given (numbers as IEEE 754 doubles: send an id of more than 15 digits as text); keys of at most 128 characters, ${longestMetadata} characters in all`,
 })

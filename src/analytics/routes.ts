@@ -49,7 +49,7 @@ export const analyticsRoutes = (deps: Deps, access: Access) =>
     .get(
       '/users',
       async ({ principal, query, request, set }) =>
-        answerPage(await analyticsStore(deps, principal).users(query), query, { request, set }),
+        answerPage(await analyticsStore(deps, principal).users(query), { offset: 0, ...query }, { request, set }),
       {
         permission: 'analytics:users',
         query: UserSummaryQuery,

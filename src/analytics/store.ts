@@ -13,7 +13,7 @@ import {
 } from '../database/tables'
 import { daysOf, type Range, rangeOf } from '../day'
 import type { Clock } from '../ids'
-import { defaultLimit, type Page } from '../page'
+import { defaultLimit, type Page, paged } from '../page'
 import { costOf, costOfAll } from './cost'
 import type { Counters } from './rollup'
 import type {
@@ -229,7 +229,7 @@ export function analyticsStore(
         )
     },
 
-    /** Who made the most requests first. */
+    /** Who made the most requests first. That order has no cursor: a page begins at its offset. */
     async users({ limit = defaultLimit, offset = 0, ...query }: UserSummaryQuery): Promise<Page<UserSummary>> {
       const of = { tenant_id, ...rangeOf(query, clock) }
       const [requests, usage, people, prices] = await Promise.all([
@@ -263,7 +263,7 @@ export function analyticsStore(
             ({ user_id }) => user_id,
           ),
         )
-      return { rows: all.slice(offset, offset + limit), total: all.length, next: undefined }
+      return paged(all.slice(offset, offset + limit + 1), { limit }, all.length, ({ user_id }) => user_id)
     },
 
     range: (query: RangeQuery): Range => rangeOf(query, clock),

@@ -11,7 +11,7 @@ export const keptForMs = 24 * 60 * 60 * 1000
 /** An attempt that neither replied nor failed for this long has died with its process. */
 const leaseSlackMs = 30_000
 
-const visibleAscii = /^[\x21-\x7e]{1,255}$/
+export const visibleAscii = /^[\x21-\x7e]{1,255}$/
 
 /** The header's value; undefined when there is none. */
 export function parseIdempotencyKey(request: Request): string | undefined {

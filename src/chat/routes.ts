@@ -3,7 +3,7 @@ import { Elysia } from 'elysia'
 import { about } from '../about'
 import type { Access, Deps } from '../deps'
 import { chatPlugins } from '../plugins/chat'
-import { parseIdempotencyKey } from './idempotency'
+import { idempotencyKeys, parseIdempotencyKey, visibleAscii } from './idempotency'
 import { replyTo } from './reply'
 import { EventStream, Question, Reply } from './schema'
 import { replyStream } from './stream'
@@ -17,6 +17,9 @@ export const chatRoutes = (deps: Deps, access: Access) =>
       const waiting = new Waiting(request.signal, deps.lifetime.cutoff)
       const open = async () => {
         const key = parseIdempotencyKey(request)
+        // Before a plugin, a limit or a model is asked a second time.
+        const replayed = key === undefined ? undefined : await idempotencyKeys(deps, principal, key).answered(body)
+        if (replayed) return { replayed }
         const plugins = await chatPlugins(deps, principal.tenant_id, waiting.signal)
         const annotations = await plugins.admit(body.message)
         return await openTurn(deps, principal, body, { plugins, annotations, key })
@@ -52,6 +55,14 @@ export const chatRoutes = (deps: Deps, access: Access) =>
       response: { 200: Type.Union([Reply, EventStream]) },
       detail: {
         summary: 'Send a message and get a reply, whole or streamed',
+        parameters: [
+          {
+            name: 'Idempotency-Key',
+            in: 'header',
+            required: false,
+            schema: { type: 'string', pattern: visibleAscii.source, maxLength: 255 },
+          },
+        ],
         description: [
           'Send `Idempotency-Key` to be able to repeat a request: it is stored and replied to once.',
           'Chats are what the limits of the tenant (`requests_per_minute`, `monthly_token_quota`) are about, in UTC minutes and months: beyond them the answer is 429 with the code `rate_limited` or `quota_exceeded` and `Retry-After`. Where a limit is set, `RateLimit` says how much is left and `RateLimit-Policy` of how much. Whoever repeats a request that was answered before gets its answer, limits or not.',

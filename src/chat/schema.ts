@@ -27,6 +27,7 @@ export type Reply = Static<typeof Reply>
 export const EventStream = Type.Unsafe<Response>({
   [Kind]: 'EventStream',
   type: 'string',
-  description: 'text/event-stream',
+  contentMediaType: 'text/event-stream',
+  description: '`token` for each piece, then exactly one `done`, whose data is the whole reply, or `error`',
 })
 TypeRegistry.Set('EventStream', (_schema, value) => value instanceof Response)

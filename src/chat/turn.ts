@@ -5,7 +5,7 @@ import type { Deps } from '../deps'
 import { parseId } from '../ids'
 import type { Annotations, ChatPlugins } from '../plugins/chat'
 import { publish } from '../plugins/publish'
-import { type Admission, admit, isLimited } from '../quotas/admission'
+import { type Admission, admit } from '../quotas/admission'
 import { idempotencyKeys, type Lease } from './idempotency'
 import type { Question, Reply } from './schema'
 import { chatSettings } from './settings'
@@ -28,8 +28,8 @@ export type Turn = {
 type Opening = { plugins: ChatPlugins; annotations: Annotations | undefined; key: string | undefined }
 
 /**
- * Stores the user's message: when this resolves, it is committed. With a key that was answered before, there is nothing
- * to ask and the reply of then is returned, whatever the tenant's limits are. Throws rate_limited and quota_exceeded.
+ * Stores the user's message: when this resolves, it is committed. With a key that was answered a moment before, there is
+ * nothing to ask and the reply of then is returned. Throws rate_limited and quota_exceeded.
  */
 export async function openTurn(
   deps: Deps,
@@ -43,9 +43,6 @@ export async function openTurn(
   const conversations = conversationStore(deps, principal)
 
   const settings = await chatSettings(deps, tenant_id)
-  const before = keys && isLimited(settings) ? await keys.answered(question) : undefined
-  if (before) return { replayed: before }
-
   const admission = await admit(deps, tenant_id, settings, estimate(question.message))
   try {
     const opened = await database.transaction(open)

@@ -26,19 +26,32 @@ export async function matching(database: Database, { tenant_id }: Principal, q: 
 }
 
 function fts5(tenant_id: string, words: string[]): SQL {
-  const all = words.map((word, at) => `"${word}"${at === words.length - 1 ? '*' : ''}`).join(' AND ')
+  const all = expression(words, { quote: '"', beginning: '*', and: ' AND ', or: ' OR ' })
   const match = `scope : t${tenant_id.replaceAll('-', '')} AND words : (${all})`
   return sql`${conversations.id} in (select conversation_id from conversation_search where conversation_search match ${match})`
 }
 
 function tsvector(tenant_id: string, words: string[]): SQL {
-  const all = words.map((word, at) => `'${word}'${at === words.length - 1 ? ':*' : ''}`).join(' & ')
+  const all = expression(words, { quote: "'", beginning: ':*', and: ' & ', or: ' | ' })
   const tenant = `'=${tenant_id.replaceAll('-', '')}'`
-  // Split at what the columns are split at: a mark may be none of Postgres's letters. Parts have to follow each other then.
-  const asked = sql`to_tsquery('simple', regexp_replace(${all}, '[^[:alnum:]'':*& ]+', ' ', 'g'))`
+  // Split at what the columns are split at: a mark may be none of Postgres's letters. Parts have to follow each other then,
+  // and what ends with such a mark is no beginning, but a whole part.
+  const split = sql`regexp_replace(${all}, '[^[:alnum:]'':*&|() ]+', ' ', 'g')`
+  const asked = sql`to_tsquery('simple', regexp_replace(${split}, '([[:alnum:]]) '':[*]', '\\1''', 'g'))`
   // Of signs that are no letters to Postgres, nothing may be left: then nothing has them, and not everything.
   const found = sql`numnode(${asked}) > 0 and search @@ (${asked} && ${tenant}::tsquery)`
   return sql`${conversations.id} in (
     select titled.id from conversations titled where titled.tenant_id = ${tenant_id} and ${found}
     union select said.conversation_id from messages said where said.tenant_id = ${tenant_id} and ${found})`
+}
+
+type Syntax = { quote: string; beginning: string; and: string; or: string }
+
+/** What is stored is as it was written, so a word is looked for with its accents in its letters and with accents apart. */
+function expression(words: string[], { quote, beginning, and, or }: Syntax): string {
+  const all = words.map((word, at) => {
+    const end = at === words.length - 1 ? quote + beginning : quote
+    return `(${[...new Set([word, word.normalize('NFD')])].map((written) => quote + written + end).join(or)})`
+  })
+  return all.join(and)
 }

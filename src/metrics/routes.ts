@@ -38,7 +38,10 @@ export const metricsRoutes = ({ metrics, metricsToken }: Deps, access: Access) =
     },
     {
       public: true,
-      detail: { summary: 'What Prometheus reads; with METRICS_TOKEN, or from this machine where there is none' },
+      detail: {
+        summary: 'What Prometheus reads; with METRICS_TOKEN, or from this machine where there is none',
+        responses: { 200: { description: 'Metrics', content: { 'text/plain': { schema: { type: 'string' } } } } },
+      },
     },
   )
 }

@@ -44,9 +44,6 @@ export const replyAllowance = 1000
 /** Beyond the time that a reply may take. */
 const expirySlackMs = 60_000
 
-export const isLimited = ({ requests_per_minute, monthly_token_quota, isCounted }: Limits): boolean =>
-  requests_per_minute !== null || monthly_token_quota !== null || isCounted
-
 /**
  * Lets one chat of the tenant in, whose prompt has at least `promptTokens`: throws rate_limited or quota_exceeded. It
  * holds an estimate of the quota until `settle`; a chat is let in while any of it is left, so what is used may exceed

@@ -40,7 +40,7 @@ export async function createUser(
         ...user,
         tenant_id,
         id: newId(clock),
-        email: email.toLowerCase(),
+        email: email.toLowerCase().normalize('NFC'),
         display_name,
         created_at: now,
         updated_at: now,

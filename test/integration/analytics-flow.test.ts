@@ -425,6 +425,25 @@ describe('GET /api/v1/analytics/users', () => {
       },
     ])
   })
+
+  test.each([['limit=2'], ['limit=2&offset=0']] as const)(
+    'has a next link until everybody was there: %s',
+    async (query, { adminA, users, settle }) => {
+      const { adminA: ada, operatorA: olivia, viewerA: vera } = users
+      for (const { tenant_id, id: user_id } of [ada, ada, ada, olivia, olivia, vera])
+        recorderHere().record(seen({ users }, { caller: { tenant_id, user_id } }))
+      await settle()
+      const namesOf = (body: { external_id: string }[]) => body.map(({ external_id }) => external_id)
+
+      const first = await adminA.get(`${path}/users?${query}`)
+
+      const next = `${path}/users?limit=2&offset=2`
+      expect(first.headers).toMatchObject({ 'x-total-count': '3', link: `<${next}>; rel="next"` })
+      const second = await adminA.get(next)
+      expect(second.headers).not.toHaveProperty('link')
+      expect([namesOf(first.body), namesOf(second.body)]).toEqual([['ada', 'olivia'], ['vera']])
+    },
+  )
 })
 
 describe('who may see it', () => {

@@ -53,6 +53,23 @@ describe('A plugin that admits messages', () => {
     expect(refused).toMatchObject({ status: 422, headers: { 'content-type': 'application/problem+json' } })
   })
 
+  test('is not asked again of what was answered before', async (world) => {
+    const calls: string[] = []
+    const once: Hooks = {
+      admit: { ...open, run: ({ content }) => (calls.push(content) > 1 ? { refuse: 'was asked already' } : undefined) },
+    }
+    const operator = await operatorWith(world, aPlugin({ chat: once }))
+    const withKey = { headers: { 'idempotency-key': 'key-1' } }
+    world.model.says('Hello')
+    const first = await operator.post('/api/v1/chat', { message: 'dear' }, withKey)
+
+    const again = await operator.post('/api/v1/chat', { message: 'dear' }, withKey)
+
+    expect(again).toMatchObject({ status: 200, headers: { 'idempotency-replayed': 'true' }, body: first.body })
+    expect(calls).toEqual(['dear'])
+    expect(await operator.post('/api/v1/chat', { message: 'dear' })).toMatchObject({ status: 422 })
+  })
+
   test('says something of a message, which is stored beside it', async (world) => {
     const annotate = aPlugin({ chat: { admit: { ...open, run: () => ({ annotate: { mood: 'sunny' } }) } } })
     const operator = await operatorWith(world, annotate)

@@ -171,6 +171,15 @@ describe('a problem document', () => {
     expect(JSON.stringify([response.body, response.headers])).not.toContain(canary)
   })
 
+  test.each([
+    ['a field that is not known', '{"a/b~c": 1}', '/a~1b~0c'],
+    ['half of a surrogate pair', String.raw`{"metadata": {"a/b~c": ["\ud83d"]}}`, '/metadata/a~1b~0c/0'],
+  ] as const)('points at %s as RFC 6901 says, whatever its name', async (_what, body, path, { operatorA }) => {
+    const response = await operatorA.post(conversations, body)
+
+    expect(response).toMatchObject({ status: 422, body: { errors: [{ in: 'body', path }] } })
+  })
+
   test('names at most twenty fields', async ({ operatorA }) => {
     const body = Object.fromEntries(Array.from({ length: 50 }, (_, at) => [`unknown_${at}`, at]))
 

@@ -24,6 +24,12 @@ describe('GET /api/v1/conversations?q=', () => {
     ['letters beyond ASCII in another case', 'WÖRTER', ['Schöne Wörter']],
     ['letters whose accents come apart', 'Wo\u0308rter', ['Schöne Wörter']],
     ['a letter without its accent', 'Worter', []],
+    ['the beginning of a word up to an accent', 'schö', ['Schöne Wörter']],
+    ['the beginning of such a word up to an accent', 're\u0301', ['Re\u0301sume\u0301 of Zoë']],
+    ['a word that was written with its accents apart', 'Résumé', ['Re\u0301sume\u0301 of Zoë']],
+    ['such a word as it was written', 'Re\u0301sume\u0301', ['Re\u0301sume\u0301 of Zoë']],
+    ['the beginning of such a word', 'résu', ['Re\u0301sume\u0301 of Zoë']],
+    ['such a word and one with its accents in its letters', 'zoë résumé', ['Re\u0301sume\u0301 of Zoë']],
     ['Cyrillic', 'привет', ['Привет, мир']],
     ['the beginning of a Cyrillic word', 'при', ['Привет, мир']],
     ['Chinese', '你好', ['你好 世界']],
@@ -46,6 +52,8 @@ describe('GET /api/v1/conversations?q=', () => {
       'हिन्दी भाषा',
       'x\u0301y',
       'İstanbul',
+      'Re\u0301sume\u0301 of Zoë',
+      'School reports',
     ])
       await operatorA.post('/api/v1/conversations', { title })
 

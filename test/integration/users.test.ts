@@ -65,6 +65,18 @@ describe.serial('POST /api/v1/admin/users', () => {
     expect(await adminA.post(path, kim)).toMatchObject({ status: 201 })
   })
 
+  test('knows an email whose accents come apart for the one whose accents do not', async ({ adminA }) => {
+    const created = await adminA.post(path, { ...kim, email: 'ZOE\u0308@acme.example' })
+
+    const response = await adminA.post(path, { ...kim, external_id: 'zoe', email: 'zo\u00eb@acme.example' })
+
+    expect(created).toMatchObject({ status: 201, body: { email: 'zo\u00eb@acme.example' } })
+    expect(response).toMatchObject({ status: 409 })
+    expect(await adminA.post(path, { ...kim, external_id: 'zoe', email: 'zoe@acme.example' })).toMatchObject({
+      status: 201,
+    })
+  })
+
   test('admits one of ten who want the same name at once', async ({ adminA }) => {
     const responses = await Promise.all(
       Array.from({ length: 10 }, (_, n) => adminA.post(path, { ...kim, email: `kim${n}@acme.example` })),
