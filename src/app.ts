@@ -44,10 +44,10 @@ export function buildApp(deps: Deps) {
   if (deps.dashboard) app.use(dashboardRoutes(access))
   if (deps.openapi) app.use(openapiRoutes(deps, access, () => app))
 
-  /** What would have been found at this path with another method, for 405. */
+  /** What would have been found at this path with another method, for 405. HEAD comes with GET. */
   function methodsAt(path: string): string[] {
     const here = app.routes.filter((route) => route.method !== 'OPTIONS' && fits(route.path, path))
-    return [...new Set(here.map(({ method }) => method))].sort()
+    return [...new Set(here.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : method)))].sort()
   }
 
   requirePolicies(app)

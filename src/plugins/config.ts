@@ -16,6 +16,12 @@ export const mask = '********'
 export const secretsOf = (plugin: Plugin): string[] =>
   Object.entries(plugin.config.properties).flatMap(([name, schema]) => (isSecret(schema) ? [name] : []))
 
+/** What a config has to be as a tenant sends it, without what only TypeBox and this process know. */
+export function schemaToSend({ config: { required, ...schema } }: Plugin): Config {
+  const needed = required?.filter((name) => schema.properties[name]?.generate === undefined)
+  return JSON.parse(JSON.stringify({ ...schema, required: needed }))
+}
+
 /** Puts together what is stored. Throws SealError where the secrets do not open. */
 export function openConfig(sealer: Sealer, owner: readonly string[], { config, sealed_secrets }: StoredConfig): Config {
   const secrets: Config = sealed_secrets === null ? {} : JSON.parse(sealer.open(sealed_secrets, owner))

@@ -5,7 +5,7 @@ import { tenant_plugins } from '../database/tables'
 import { conflict, invalid, notFound } from '../errors'
 import type { JobDeps } from '../jobs/job'
 import { changeConfig, type Given } from './change'
-import { type Config, configErrors, maskSecrets, openConfig, sealConfig } from './config'
+import { type Config, configErrors, maskSecrets, openConfig, schemaToSend, sealConfig } from './config'
 import type { PluginDeps } from './enabled'
 import type { Plugin } from './plugin'
 import { announce } from './publish'
@@ -70,7 +70,7 @@ export function pluginStore(deps: Deps, principal: Principal) {
       description: plugin.description,
       enabled: row.is_enabled,
       configured: config !== undefined && configErrors(plugin, config).length === 0,
-      config_schema: JSON.parse(JSON.stringify(plugin.config)), // without what only TypeBox and this process know
+      config_schema: schemaToSend(plugin),
       ...(row.failure_count > 0 &&
         row.last_failed_at && {
           last_failure: { at: row.last_failed_at, message: row.last_error ?? '', count: row.failure_count },

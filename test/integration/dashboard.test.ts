@@ -70,9 +70,9 @@ describe('GET /dashboard', () => {
     expect(await anonymous.get(path)).toMatchObject({ status: 200 })
   })
 
-  test('takes GET only', async ({ anonymous }) => {
+  test('takes GET and HEAD only', async ({ anonymous }) => {
     const { status, headers } = await anonymous.post('/dashboard', {})
 
-    expect({ status, allow: headers.allow }).toEqual({ status: 405, allow: 'GET' })
+    expect({ status, allow: headers.allow }).toEqual({ status: 405, allow: 'GET, HEAD' })
   })
 })

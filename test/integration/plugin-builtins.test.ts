@@ -166,4 +166,12 @@ describe('All that tenants may switch on', () => {
       expect(plugin.config_schema).toMatchObject({ type: 'object', additionalProperties: false })
     }
   })
+
+  test('need those secrets that they cannot make themselves', async ({ viewerA }) => {
+    const { body: webhook } = await viewerA.get('/api/v1/plugins/webhook')
+    const { body: slack } = await viewerA.get('/api/v1/plugins/slack_notifications')
+
+    expect(webhook.config_schema.required).toEqual(['url', 'events'])
+    expect(slack.config_schema.required).toEqual(['webhook_url', 'events'])
+  })
 })

@@ -47,7 +47,7 @@ const asOperator: Row[] = [
     'PUT',
     conversations,
     {},
-    problem(405, 'invalid_request', 'The request is not valid', conversations, 'This address takes GET, POST.'),
+    problem(405, 'invalid_request', 'The request is not valid', conversations, 'This address takes GET, HEAD, POST.'),
   ],
   [
     'a body that says it is too large',
@@ -214,6 +214,9 @@ describe('a problem document', () => {
 const paths = [...new Set(app.routes.map(({ path }) => path))]
 const methodsOf = (path: string) => app.routes.flatMap((route) => (route.path === path ? [route.method] : []))
 
+/** Whoever may GET may ask for the headers alone. */
+const allowed = (methods: string[]) => (methods.includes('GET') ? [...methods, 'HEAD'] : methods)
+
 describe('a method that a path does not take', () => {
   test.each<[string, string]>(
     paths.flatMap((path) =>
@@ -228,7 +231,7 @@ describe('a method that a path does not take', () => {
 
     expect(response).toMatchObject({
       status: 405,
-      headers: { allow: methodsOf(path).sort().join(', ') },
+      headers: { allow: allowed(methodsOf(path)).sort().join(', ') },
       body: { code: 'invalid_request', instance: address },
     })
   })
