@@ -281,6 +281,7 @@ const rooms: Mutation[] = [
   broken('secret', 'src/plugins/change.ts', /if \(moved\.length > 0\) refuse\(kept/g, 'if (false) refuse(kept'),
   broken('secret', 'src/plugins/change.ts', /&& !Object\.hasOwn\(said, name\)/g, ''),
   broken('secret', 'src/plugins/config.ts', /plugin\.check\?\.\(config\)/g, 'undefined'),
+  broken('secret', 'src/plugins/guard.ts', /withoutSecrets\(describe\(error\), texts\)/g, 'describe(error)'),
   broken('secret', 'src/plugins/failures.ts', /withoutSecrets\(message, [^\n]*\)\)/g, 'message'),
   broken('secret', 'src/plugins/failures.ts', /, encodeURIComponent\(secret\.toWellFormed\(\)\)/g, ''),
   broken('secret', 'src/plugins/failures.ts', /, JSON\.stringify\(secret\)\.slice\(1, -1\)/g, ''),

@@ -42,7 +42,7 @@ export async function chatPlugins(deps: Deps, tenant_id: string, signal: AbortSi
       const rule = { doing: name, deadlineMs: hook.deadlineMs, isSense }
       const done = await guarded<T>(working, enabled, rule, (context) => run(hook, context))
       if ('result' in done) yield { enabled, result: done.result }
-      else if (hook.onFailure === 'closed') throw refusedFor(enabled.plugin.name, done.failed)
+      else if (hook.onFailure === 'closed') throw refusedFor(enabled, done.failed)
     }
   }
 
@@ -94,7 +94,7 @@ export async function chatPlugins(deps: Deps, tenant_id: string, signal: AbortSi
 }
 
 /** A rewriter that lets pieces pass as they are once it has failed, where the chat may go on without it. */
-function steadied({ deps, tenant_id }: Working, { plugin }: Enabled, rewriter: PieceRewriter): PieceRewriter {
+function steadied({ deps, tenant_id }: Working, enabled: Enabled, rewriter: PieceRewriter): PieceRewriter {
   let broken = false
   const attempt = (step: () => string, otherwise: string): string => {
     if (broken) return otherwise
@@ -104,8 +104,8 @@ function steadied({ deps, tenant_id }: Working, { plugin }: Enabled, rewriter: P
       return piece
     } catch (error) {
       broken = true
-      noteFailure(deps, tenant_id, plugin.name, 'rewrite', error)
-      if (plugin.chat?.prepare?.onFailure === 'closed') throw refusedFor(plugin.name, error)
+      noteFailure(deps, tenant_id, enabled, 'rewrite', error)
+      if (enabled.plugin.chat?.prepare?.onFailure === 'closed') throw refusedFor(enabled, error)
       return otherwise
     }
   }
