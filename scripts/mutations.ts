@@ -210,7 +210,7 @@ const rooms: Mutation[] = [
   ),
   broken('guard', 'src/plugins/chat.ts', /\w+(?:\??\.\w+)*\??\.onFailure === 'closed'/g, 'true', 'false'),
   broken('guard', 'src/plugins/chat.ts', /copyOf\(prepared\)/g, 'prepared'),
-  broken('guard', 'src/plugins/chat.ts', /if \(enabled\.plugin\.chat\?\.review\?\.mayChange\([^\n]*\)\)/g, 'if (true)'),
+  broken('guard', 'src/plugins/chat.ts', /if \(changing\.has\(enabled\)\)/g, 'if (true)'),
   broken(
     'guard',
     'src/plugins/chat.ts',

@@ -46,10 +46,23 @@ export async function chatPlugins(deps: Deps, tenant_id: string, signal: AbortSi
     }
   }
 
+  /** What cannot say whether it may change a reply has failed to review it. */
+  const mayChange = (enabled: Enabled): boolean => {
+    const review = enabled.plugin.chat?.review
+    try {
+      return review?.mayChange(enabled.config) ?? false
+    } catch (error) {
+      noteFailure(deps, tenant_id, enabled, 'review', error)
+      if (review?.onFailure === 'closed') throw refusedFor(enabled, error)
+      return false
+    }
+  }
+  const changing = new Set(enabled.filter(mayChange))
+
   return {
     enabled,
     tools: toolbox(working, enabled),
-    holdsReply: enabled.some(({ plugin, config }) => plugin.chat?.review?.mayChange(config)),
+    holdsReply: changing.size > 0,
 
     async admit(content) {
       const annotations: Annotations = {}
@@ -86,7 +99,7 @@ export async function chatPlugins(deps: Deps, tenant_id: string, signal: AbortSi
         if (!result) continue
         if (result.annotate) annotations[enabled.plugin.name] = result.annotate
         // One that did not say it may change the text comes too late to do it.
-        if (enabled.plugin.chat?.review?.mayChange(enabled.config)) reviewed = result.text ?? reviewed
+        if (changing.has(enabled)) reviewed = result.text ?? reviewed
       }
       return { text: storable(reviewed), annotations: orNone(annotations) }
     },

@@ -199,6 +199,27 @@ describe('A plugin that reviews replies', () => {
     expect(answer.annotations).toEqual({ example: { letters: 5 } })
   })
 
+  test.each([
+    ['open', { status: 200, body: { response: 'hello' } }],
+    ['closed', { status: 503, body: { code: 'internal' } }],
+  ] as const)('and cannot say whether it may change one fails %s', async (onFailure, expected, world) => {
+    const mayChange = () => {
+      throw new Error('canary')
+    }
+    const review = { deadlineMs: 1000, onFailure, mayChange, run: () => ({ text: 'changed' }) }
+    const { adminA } = peopleWith(world, [aPlugin({ chat: { review } })])
+    await adminA.post('/api/v1/plugins/example/enable')
+    world.model.says('hello')
+
+    const response = await adminA.post('/api/v1/chat', { message: 'Hello?' })
+
+    expect(response).toMatchObject(expected)
+    await world.settle()
+    const { body: state } = await adminA.get('/api/v1/plugins/example')
+    expect(state.last_failure).toMatchObject({ message: 'review: Error: canary', count: 1 })
+    world.model.forget()
+  })
+
   test('is not asked about a reply that failed, and nobody reads what it was to review', async (world) => {
     const operator = await operatorWith(world, aPlugin({ chat: shout }))
     world.model.does({ type: 'text', text: 'hel' })
