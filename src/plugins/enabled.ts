@@ -69,7 +69,7 @@ async function read(deps: PluginDeps, tenant_id: string, plugin: Plugin, row: Ro
   }
 
   const opened = open(deps.sealer, tenant_id, plugin, row)
-  const enabled = typeof opened === 'string' ? undefined : { plugin, config: opened }
+  const enabled = typeof opened === 'string' ? undefined : { plugin, config: frozen(opened) }
   cache.kept.set(key, { sealer: deps.sealer, enabled, size: key.length })
   cache.size += key.length - (known?.size ?? 0)
   for (const [oldest, { size }] of cache.kept) {
@@ -82,6 +82,13 @@ async function read(deps: PluginDeps, tenant_id: string, plugin: Plugin, row: Ro
     await recordFailure(deps, tenant_id, plugin.name, opened)
   }
   return enabled
+}
+
+/** Every chat of the tenant is given the same one. */
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  for (const part of Object.values(Object.freeze(value))) frozen(part)
+  return value
 }
 
 /** The config, or in words why there is none. */

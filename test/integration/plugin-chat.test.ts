@@ -1,4 +1,6 @@
+import { Type } from '@sinclair/typebox'
 import type { ChatHooks, PluginContext } from '../../src/plugins/plugin'
+import { shape } from '../../src/schema'
 import { events } from '../../src/testing'
 import { describe, expect, type Fixtures, test } from '../kit'
 import { speaking } from '../speaking'
@@ -333,6 +335,22 @@ describe('What a plugin is given', () => {
 
     expect(response.status).toBe(200)
     expect(world.model.asked.map(({ request }) => request.messages)).toEqual([[{ role: 'user', content: 'Hello?' }]])
+  })
+
+  test("is the tenant's config, which it cannot change", async (world) => {
+    const config = shape({ words: Type.Array(Type.String()) })
+    const keep: Hooks = {
+      admit: { ...open, run: (_, { config }) => ({ annotate: { words: (config.words as string[]).push('more') } }) },
+    }
+    const { adminA } = peopleWith(world, [aPlugin({ config, chat: keep })])
+    await adminA.post('/api/v1/plugins/example/enable', { config: { words: ['one'] } })
+    world.model.says('Hello')
+
+    await adminA.post('/api/v1/chat', { message: 'Hello?' })
+
+    await world.settle()
+    const { body: state } = await adminA.get('/api/v1/plugins/example')
+    expect(state.last_failure.message).toStartWith('admit: TypeError')
   })
 
   test('says when nobody waits any longer, which is no failure of the plugin', async (world) => {
