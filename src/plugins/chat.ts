@@ -26,7 +26,10 @@ export type ChatPlugins = {
 
 /** One prepared query, and nothing more where nothing is switched on. */
 export async function chatPlugins(deps: Deps, tenant_id: string, signal: AbortSignal): Promise<ChatPlugins> {
-  const enabled = await enabledPlugins(deps, tenant_id)
+  const enabled = await enabledPlugins(deps, tenant_id, (plugin) => {
+    const isNeeded = Object.values(plugin.chat ?? {}).some((hook) => hook.onFailure === 'closed')
+    if (isNeeded) throw refusedFor({ plugin, config: {} }, new Error('What the tenant configured cannot be read.'))
+  })
   const working: Working = { deps, tenant_id, signal }
 
   /** Those that have the hook, one after the other; undefined where one failed that may. */

@@ -34,9 +34,13 @@ const queries = oncePerDatabase((database) => ({
 
 /**
  * What a tenant has switched on, in the order of the registry. What cannot be read any longer (its config does not fit a
- * newer schema, its secrets do not open) is left out, and said in its state and in the log.
+ * newer schema, its secrets do not open) is left out, and said in its state and in the log, and to `onLeftOut`.
  */
-export async function enabledPlugins(deps: PluginDeps, tenant_id: string): Promise<Enabled[]> {
+export async function enabledPlugins(
+  deps: PluginDeps,
+  tenant_id: string,
+  onLeftOut?: (plugin: Plugin) => void,
+): Promise<Enabled[]> {
   const rows = await queries(deps.database).enabled.execute({ tenant_id })
   if (rows.length === 0) return []
   const enabled: Enabled[] = []
@@ -44,6 +48,7 @@ export async function enabledPlugins(deps: PluginDeps, tenant_id: string): Promi
     const row = rows.find(({ name }) => name === plugin.name)
     const found = row && (await read(deps, tenant_id, plugin, row))
     if (found) enabled.push(found)
+    else if (row) onLeftOut?.(plugin)
   }
   return enabled
 }

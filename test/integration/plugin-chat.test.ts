@@ -317,6 +317,29 @@ describe('A plugin whose rewriting', () => {
   })
 })
 
+describe('A plugin whose stored config no longer fits', () => {
+  const before = aPlugin({ config: shape({ old: Type.Optional(Type.String()) }) })
+  const after = (onFailure: 'open' | 'closed') =>
+    aPlugin({
+      config: shape({ word: Type.String() }),
+      chat: { prepare: { deadlineMs: 1000, onFailure, run: (messages) => ({ messages }) } },
+    })
+
+  test.each([
+    ['open', { status: 200, body: { response: 'hello' } }],
+    ['closed', { status: 503, body: { code: 'internal', detail: expect.stringContaining('The plugin example') } }],
+  ] as const)('fails as it declared: %s', async (onFailure, expected, world) => {
+    await operatorWith(world, before)
+    const { operatorA } = peopleWith(world, [after(onFailure)])
+    world.model.says('hello')
+
+    const response = await operatorA.post('/api/v1/chat', { message: 'Hello?' })
+
+    expect(response).toMatchObject(expected)
+    world.model.forget()
+  })
+})
+
 describe('What a plugin is given', () => {
   test('is its own: one that changes it and then fails has changed nothing', async (world) => {
     const spoil: Hooks = {
