@@ -145,7 +145,8 @@ function onServer(
     await removeLeftovers(admin, prefix)
     if (role === main) await admin.unsafe(`create role ${quoted(main)} createdb`)
   }
-  const begun = begin().catch((cause) => refuse('does not answer', cause, at('')))
+  // What the embedded server says of itself is all that there is to say.
+  const begun = begin().catch((cause) => (started ? Promise.reject(cause) : refuse('does not answer', cause, at(''))))
   begun.catch(() => {}) // told to whoever makes the database
   const create = (database: string, from?: string) =>
     admin.unsafe(
