@@ -6,7 +6,7 @@ import { type DescribeFunction, declarations, type Group, type TestFunction, typ
 import type { Door } from './door'
 import { failureOf } from './failure'
 import type { Ledger } from './ledger'
-import { type Linter, type LintOptions, lintError, linter, tablesWith } from './lints'
+import { type Linter, type LintOptions, lintError, linter, tenantTables } from './lints'
 import { OpenStreams } from './open-streams'
 import { guardFetch, type OutgoingHttp } from './outgoing-http'
 import { Place } from './place'
@@ -207,7 +207,7 @@ export async function createKit<
       },
       async (session) => {
         const { lints } = options
-        if (lints) lint = linter(lints, lints.tables ?? (await tablesWith(session, run.dialect, lints.tenantColumn)))
+        if (lints) lint = linter(lints, await tenantTables(session, run.dialect, lints))
         return (await options.seed?.()) ?? {}
       },
     ),
