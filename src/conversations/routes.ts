@@ -51,8 +51,9 @@ export const conversationRoutes = (deps: Deps, access: Access) =>
       },
       {
         permission: 'conversation:delete',
-        detail: { summary: 'Delete a conversation and its messages' },
         params: IdPath,
+        response: { 204: Type.Void() },
+        detail: { summary: 'Delete a conversation and its messages' },
       },
     )
     .get(

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
+import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import ipaddr from 'ipaddr.js'
 import { bearerToken } from '../auth/access'
@@ -38,6 +39,7 @@ export const metricsRoutes = ({ metrics, metricsToken }: Deps, access: Access) =
     },
     {
       public: true,
+      response: { 200: Type.String() },
       detail: { summary: 'What Prometheus reads; with METRICS_TOKEN, or from this machine where there is none' },
     },
   )
