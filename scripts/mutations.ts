@@ -210,7 +210,7 @@ const rooms: Mutation[] = [
   ),
   broken('guard', 'src/plugins/chat.ts', /\w+(?:\??\.\w+)*\??\.onFailure === 'closed'/g, 'true', 'false'),
   broken('guard', 'src/plugins/chat.ts', /copyOf\(prepared\)/g, 'prepared'),
-  broken('guard', 'src/plugins/chat.ts', /if \(enabled\.plugin\.chat\?\.review\?\.mayChange\([^\n]*\)\)/g, 'if (true)'),
+  broken('guard', 'src/plugins/chat.ts', /if \(changing\.has\(enabled\)\)/g, 'if (true)'),
   broken(
     'guard',
     'src/plugins/chat.ts',
@@ -281,6 +281,7 @@ const rooms: Mutation[] = [
   broken('secret', 'src/plugins/change.ts', /if \(moved\.length > 0\) refuse\(kept/g, 'if (false) refuse(kept'),
   broken('secret', 'src/plugins/change.ts', /&& !Object\.hasOwn\(said, name\)/g, ''),
   broken('secret', 'src/plugins/config.ts', /plugin\.check\?\.\(config\)/g, 'undefined'),
+  broken('secret', 'src/plugins/guard.ts', /withoutSecrets\(describe\(error\), texts\)/g, 'describe(error)'),
   broken('secret', 'src/plugins/failures.ts', /withoutSecrets\(message, [^\n]*\)\)/g, 'message'),
   broken('secret', 'src/plugins/failures.ts', /, encodeURIComponent\(secret\.toWellFormed\(\)\)/g, ''),
   broken('secret', 'src/plugins/failures.ts', /, JSON\.stringify\(secret\)\.slice\(1, -1\)/g, ''),

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
+import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import ipaddr from 'ipaddr.js'
 import { bearerToken } from '../auth/access'
@@ -38,10 +39,8 @@ export const metricsRoutes = ({ metrics, metricsToken }: Deps, access: Access) =
     },
     {
       public: true,
-      detail: {
-        summary: 'What Prometheus reads; with METRICS_TOKEN, or from this machine where there is none',
-        responses: { 200: { description: 'Metrics', content: { 'text/plain': { schema: { type: 'string' } } } } },
-      },
+      response: { 200: Type.String() },
+      detail: { summary: 'What Prometheus reads; with METRICS_TOKEN, or from this machine where there is none' },
     },
   )
 }

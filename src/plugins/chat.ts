@@ -26,7 +26,10 @@ export type ChatPlugins = {
 
 /** One prepared query, and nothing more where nothing is switched on. */
 export async function chatPlugins(deps: Deps, tenant_id: string, signal: AbortSignal): Promise<ChatPlugins> {
-  const enabled = await enabledPlugins(deps, tenant_id)
+  const enabled = await enabledPlugins(deps, tenant_id, (plugin) => {
+    const isNeeded = Object.values(plugin.chat ?? {}).some((hook) => hook.onFailure === 'closed')
+    if (isNeeded) throw refusedFor({ plugin, config: {} }, new Error('What the tenant configured cannot be read.'))
+  })
   const working: Working = { deps, tenant_id, signal }
 
   /** Those that have the hook, one after the other; undefined where one failed that may. */
@@ -42,14 +45,27 @@ export async function chatPlugins(deps: Deps, tenant_id: string, signal: AbortSi
       const rule = { doing: name, deadlineMs: hook.deadlineMs, isSense }
       const done = await guarded<T>(working, enabled, rule, (context) => run(hook, context))
       if ('result' in done) yield { enabled, result: done.result }
-      else if (hook.onFailure === 'closed') throw refusedFor(enabled.plugin.name, done.failed)
+      else if (hook.onFailure === 'closed') throw refusedFor(enabled, done.failed)
     }
   }
+
+  /** What cannot say whether it may change a reply has failed to review it. */
+  const mayChange = (enabled: Enabled): boolean => {
+    const review = enabled.plugin.chat?.review
+    try {
+      return review?.mayChange(enabled.config) ?? false
+    } catch (error) {
+      noteFailure(deps, tenant_id, enabled, 'review', error)
+      if (review?.onFailure === 'closed') throw refusedFor(enabled, error)
+      return false
+    }
+  }
+  const changing = new Set(enabled.filter(mayChange))
 
   return {
     enabled,
     tools: toolbox(working, enabled),
-    holdsReply: enabled.some(({ plugin, config }) => plugin.chat?.review?.mayChange(config)),
+    holdsReply: changing.size > 0,
 
     async admit(content) {
       const annotations: Annotations = {}
@@ -86,7 +102,7 @@ export async function chatPlugins(deps: Deps, tenant_id: string, signal: AbortSi
         if (!result) continue
         if (result.annotate) annotations[enabled.plugin.name] = result.annotate
         // One that did not say it may change the text comes too late to do it.
-        if (enabled.plugin.chat?.review?.mayChange(enabled.config)) reviewed = result.text ?? reviewed
+        if (changing.has(enabled)) reviewed = result.text ?? reviewed
       }
       return { text: storable(reviewed), annotations: orNone(annotations) }
     },
@@ -94,7 +110,7 @@ export async function chatPlugins(deps: Deps, tenant_id: string, signal: AbortSi
 }
 
 /** A rewriter that lets pieces pass as they are once it has failed, where the chat may go on without it. */
-function steadied({ deps, tenant_id }: Working, { plugin }: Enabled, rewriter: PieceRewriter): PieceRewriter {
+function steadied({ deps, tenant_id }: Working, enabled: Enabled, rewriter: PieceRewriter): PieceRewriter {
   let broken = false
   const attempt = (step: () => string, otherwise: string): string => {
     if (broken) return otherwise
@@ -104,8 +120,8 @@ function steadied({ deps, tenant_id }: Working, { plugin }: Enabled, rewriter: P
       return piece
     } catch (error) {
       broken = true
-      noteFailure(deps, tenant_id, plugin.name, 'rewrite', error)
-      if (plugin.chat?.prepare?.onFailure === 'closed') throw refusedFor(plugin.name, error)
+      noteFailure(deps, tenant_id, enabled, 'rewrite', error)
+      if (enabled.plugin.chat?.prepare?.onFailure === 'closed') throw refusedFor(enabled, error)
       return otherwise
     }
   }

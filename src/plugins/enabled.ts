@@ -34,9 +34,13 @@ const queries = oncePerDatabase((database) => ({
 
 /**
  * What a tenant has switched on, in the order of the registry. What cannot be read any longer (its config does not fit a
- * newer schema, its secrets do not open) is left out, and said in its state and in the log.
+ * newer schema, its secrets do not open) is left out, and said in its state and in the log, and to `onLeftOut`.
  */
-export async function enabledPlugins(deps: PluginDeps, tenant_id: string): Promise<Enabled[]> {
+export async function enabledPlugins(
+  deps: PluginDeps,
+  tenant_id: string,
+  onLeftOut?: (plugin: Plugin) => void,
+): Promise<Enabled[]> {
   const rows = await queries(deps.database).enabled.execute({ tenant_id })
   if (rows.length === 0) return []
   const enabled: Enabled[] = []
@@ -44,6 +48,7 @@ export async function enabledPlugins(deps: PluginDeps, tenant_id: string): Promi
     const row = rows.find(({ name }) => name === plugin.name)
     const found = row && (await read(deps, tenant_id, plugin, row))
     if (found) enabled.push(found)
+    else if (row) onLeftOut?.(plugin)
   }
   return enabled
 }
@@ -69,7 +74,7 @@ async function read(deps: PluginDeps, tenant_id: string, plugin: Plugin, row: Ro
   }
 
   const opened = open(deps.sealer, tenant_id, plugin, row)
-  const enabled = typeof opened === 'string' ? undefined : { plugin, config: opened }
+  const enabled = typeof opened === 'string' ? undefined : { plugin, config: frozen(opened) }
   cache.kept.set(key, { sealer: deps.sealer, enabled, size: key.length })
   cache.size += key.length - (known?.size ?? 0)
   for (const [oldest, { size }] of cache.kept) {
@@ -82,6 +87,13 @@ async function read(deps: PluginDeps, tenant_id: string, plugin: Plugin, row: Ro
     await recordFailure(deps, tenant_id, plugin.name, opened)
   }
   return enabled
+}
+
+/** Every chat of the tenant is given the same one. */
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  for (const part of Object.values(Object.freeze(value))) frozen(part)
+  return value
 }
 
 /** The config, or in words why there is none. */

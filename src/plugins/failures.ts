@@ -44,7 +44,7 @@ function secretsIn(sealer: Sealer, sealed: string | null, owner: string[]): stri
 }
 
 /** An error may quote the address it could not reach, which may be the secret. Short ones would make holes everywhere. */
-const withoutSecrets = (text: string, secrets: readonly string[]): string =>
+export const withoutSecrets = (text: string, secrets: readonly string[]): string =>
   secrets
     .filter((secret) => secret.length >= 4)
     .flatMap((secret) => [secret, encodeURIComponent(secret.toWellFormed()), JSON.stringify(secret).slice(1, -1)])

@@ -3,8 +3,9 @@ import type { Deps } from '../deps'
 import { AppError } from '../errors'
 import { inTime } from '../in-time'
 import { describe } from '../reporter'
+import { secretsOf } from './config'
 import type { Enabled } from './enabled'
-import { recordFailure } from './failures'
+import { recordFailure, withoutSecrets } from './failures'
 import type { PluginContext } from './plugin'
 
 /** A plugin of one tenant, at work for as long as `signal` is not aborted. */
@@ -45,7 +46,7 @@ export async function guarded<T>(
   } catch (error) {
     // Who left is not the plugin's fault.
     if (signal.aborted) throw signal.reason
-    noteFailure(deps, tenant_id, plugin.name, doing, error)
+    noteFailure(deps, tenant_id, { plugin, config }, doing, error)
     return { failed: error }
   } finally {
     signal.removeEventListener('abort', leave)
@@ -53,22 +54,29 @@ export async function guarded<T>(
 }
 
 /** Says so in the log and in the plugin's state; nobody waits for it. */
-export function noteFailure(deps: Deps, tenant_id: string, name: string, doing: string, error: unknown): void {
-  const words = `${doing}: ${describe(error)}`
+export function noteFailure(deps: Deps, tenant_id: string, enabled: Enabled, doing: string, error: unknown): void {
+  const [{ name }, words] = [enabled.plugin, `${doing}: ${wordsOf(enabled, error)}`]
   deps.reporter.warn(`A plugin failed: ${words}`, { plugin: name, tenant_id })
   deps.lifetime.run(() => recordFailure(deps, tenant_id, name, words))
 }
 
 /** For a plugin whose work the tenant declared necessary. */
-export const refusedFor = (name: string, cause: unknown): AppError =>
+export const refusedFor = (enabled: Enabled, cause: unknown): AppError =>
   new AppError(
     'internal',
-    `The plugin ${name}, without which this tenant does not chat, could not do its work; try again.`,
+    `The plugin ${enabled.plugin.name}, without which this tenant does not chat, could not do its work; try again.`,
     {
-      cause,
+      cause: new Error(wordsOf(enabled, cause)),
       retryAfterSeconds: 1,
     },
   )
+
+/** What a plugin threw, for the log: a library's error may quote the secret that it was given. */
+function wordsOf({ plugin, config }: Enabled, error: unknown): string {
+  const secrets = secretsOf(plugin).map((name) => config[name])
+  const texts = secrets.filter((secret) => typeof secret === 'string')
+  return withoutSecrets(describe(error), texts)
+}
 
 export function contextOf(
   deps: Deps,

@@ -59,7 +59,7 @@ async function work(
   try {
     await run(enabled, contextOf(deps, tenant_id, enabled.config, signal))
   } catch (error) {
-    noteFailure(deps, tenant_id, name, doing, error)
+    noteFailure(deps, tenant_id, enabled, doing, error)
     if (error instanceof EgressError && error.kind === 'refused') throw new HopelessJob(error.message, { cause: error })
     throw error
   }

@@ -40,7 +40,9 @@ export function toolbox(working: Working, enabled: readonly Enabled[]): Toolbox 
       const wrong = args === undefined ? 'the arguments are no JSON object.' : misfit(found.tool, args)
       if (args === undefined || wrong !== undefined) return { name, arguments: {}, result: `Error: ${wrong}` }
       const rule = { doing: `tool ${name}`, deadlineMs: found.tool.deadlineMs, isSense: isText }
-      const done = await guarded<string>(working, found.enabled, rule, (context) => found.tool.run(args, context))
+      // What the tool does to them is not stored.
+      const own = structuredClone(args)
+      const done = await guarded<string>(working, found.enabled, rule, (context) => found.tool.run(own, context))
       return { name, arguments: args, result: 'result' in done ? cut(done.result) : 'Error: the tool failed.' }
     },
   }

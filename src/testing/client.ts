@@ -44,6 +44,8 @@ export function client(
     path: string,
     { body, headers, signal }: SendOptions = {},
   ): Promise<Response> => {
+    // It would be part of the host's name, and every answer a 404.
+    if (!path.startsWith('/')) throw new Error(`The path "${path}" has to begin with /.`)
     // Not http://l: Elysia looks for the path from the twelfth character on.
     const sent = isRaw(body) ? body : JSON.stringify(body)
     const request = new Request(`http://localhost${path}`, {

@@ -2,7 +2,16 @@ import type * as FastCheck from 'fast-check'
 import { type Client, type ClientResponse, read } from './client'
 import type { World } from './kit'
 import { type AnyRoute, keyOf, patient, type Register, swept } from './routes'
-import { type Fc, mismatch, type OwnKinds, type Schema, unknownField, valuesOf, wrongValuesOf } from './schema-values'
+import {
+  type Fc,
+  kind,
+  mismatch,
+  type OwnKinds,
+  type Schema,
+  unknownField,
+  valuesOf,
+  wrongValuesOf,
+} from './schema-values'
 
 /** A route of Elysia's with the schemas that it declares. */
 export type DeclaredRoute = AnyRoute & {
@@ -17,6 +26,8 @@ export type ContractFuzz<All> = {
   prepare?(all: All, route: string): Promise<Record<string, string[]>>
   /** Before every request, for example to script the model. */
   each?(all: All): void
+  /** The schemas that routes call by a name, as the app's `.model()` is given them. */
+  models?: Record<string, unknown>
   /** What schemas of the app's own kinds mean on the wire, by TypeBox kind. */
   kinds?: OwnKinds
   /** What the app does with fields that a schema does not know: `dropped` is Elysia's default, `refused` that of the fuzz. */
@@ -41,7 +52,8 @@ export function contractFuzz<All extends World>(test: Register<All>, options: Co
   }
 }
 
-async function fuzz<All extends World>(all: All, route: DeclaredRoute, options: ContractFuzz<All>): Promise<void> {
+async function fuzz<All extends World>(all: All, given: DeclaredRoute, options: ContractFuzz<All>): Promise<void> {
+  const route = resolved(given, options.models ?? {})
   const fc = await loadFastCheck()
   const seed = numberIn('TESTING_FUZZ_SEED', 1)
   const known = (await options.prepare?.(all, keyOf(route))) ?? {}
@@ -67,6 +79,29 @@ async function fuzz<All extends World>(all: All, route: DeclaredRoute, options: 
     throw new Error(
       `${keyOf(route)} accepted none of ${numRuns} requests, so that nothing is known of its answers: give it values that exist, in \`prepare\` or \`kinds\`.`,
     )
+  }
+}
+
+/** The route with schemas where it names models, and its answers by status: as Elysia does, one alone is that of 200. */
+function resolved(route: DeclaredRoute, models: Record<string, unknown>): DeclaredRoute {
+  const { body, query, response, ...hooks } = route.hooks
+  const found = (schema: unknown): unknown => {
+    if (typeof schema !== 'string') return schema
+    if (Object.hasOwn(models, schema)) return models[schema]
+    throw new Error(
+      `${keyOf(route)} names the model "${schema}", which the contract fuzz was not told of: say models: { ${schema}: ... }, as .model() does.`,
+    )
+  }
+  const isOne = typeof response === 'string' || (typeof response === 'object' && response !== null && kind in response)
+  const answers = Object.entries((isOne ? { 200: response } : response) ?? {})
+  return {
+    ...route,
+    hooks: {
+      ...hooks,
+      body: found(body),
+      query: found(query),
+      response: Object.fromEntries(answers.map(([status, schema]) => [status, found(schema)])),
+    },
   }
 }
 
@@ -203,7 +238,10 @@ const textOf = (value: unknown): string => (typeof value === 'string' ? value : 
 const show = ({ method, path }: DeclaredRoute, { params, query, body }: Generated): string =>
   `${method} ${target(path, params, query)}${body === undefined ? '' : ` ${JSON.stringify(body)}`}`
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+const messageOf = (error: unknown): string =>
+  error instanceof Error
+    ? `${error.message}${error.cause === undefined ? '' : `, because of ${messageOf(error.cause)}`}`
+    : String(error)
 
 function numberIn(name: string, otherwise: number): number {
   const text = process.env[name]

@@ -38,7 +38,8 @@ export function drizzlePostgres<Db>(
     database,
     door: {
       open(source) {
-        if (typeof source !== 'string') throw new Error('A Postgres database has no bytes to open.')
+        // Before postgres.js takes an address that says nothing to it for that of the server on this machine.
+        if (typeof source !== 'string' || !/^postgres(ql)?:/.test(source)) throw otherDialect()
         const client = connectPostgres(source, options)
         // Drizzle maps values itself and tells its client to leave them alone; the real one has to do so too.
         Object.assign(client.options.parsers, factory.options.parsers)
@@ -51,6 +52,11 @@ export function drizzlePostgres<Db>(
     },
   }
 }
+
+const otherDialect = () =>
+  new Error(
+    'drizzlePostgres opens PostgreSQL only, and the database of this run is SQLite: set TESTING_DATABASE_URL to postgres:embedded or postgres://....',
+  )
 
 const sharedOf = (client: Sql): { typeArrayMap?: object } => (client.options as { shared?: object }).shared ?? {}
 

@@ -28,6 +28,7 @@ export function drizzleSqlite<Db extends { transaction(...args: never[]): unknow
     database,
     door: {
       open(source) {
+        if (typeof source === 'string' && /^postgres(ql)?:/.test(source)) throw otherDialect()
         const client =
           typeof source === 'string'
             ? new Client(source.replace(/^sqlite:/, ''), { create: true, readwrite: true, ...options })
@@ -240,6 +241,11 @@ function refused(result: PromiseLike<unknown>, mark: Mark): Error {
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+
+const otherDialect = () =>
+  new Error(
+    'drizzleSqlite opens SQLite only, and the database of this run is PostgreSQL: set TESTING_DATABASE_URL to sqlite::memory: or sqlite:<file>.',
+  )
 
 const isPragma = (text: string) => /^\s*pragma\b/i.test(text)
 

@@ -6,7 +6,7 @@ import { type DescribeFunction, declarations, type Group, type TestFunction, typ
 import type { Door } from './door'
 import { failureOf } from './failure'
 import type { Ledger } from './ledger'
-import { type Linter, type LintOptions, lintError, linter, tablesWith } from './lints'
+import { type Linter, type LintOptions, lintError, linter, tenantTables } from './lints'
 import { OpenStreams } from './open-streams'
 import { guardFetch, type OutgoingHttp } from './outgoing-http'
 import { Place } from './place'
@@ -195,8 +195,15 @@ export async function createKit<
     })
   }
 
+  /** What a seed returned; a name of a fixture's would never be seen, and one of the kit's would hide what fixtures need. */
+  const newNames = <T extends object>(returned: T, seeded: object, all: object): T => {
+    const taken = Object.keys(returned).find((name) => Object.hasOwn(all, name) && !Object.hasOwn(seeded, name))
+    if (taken === undefined) return returned
+    throw new Error(`It returned "${taken}", which every test has already: call it something else.`)
+  }
+
   let lint: Linter = () => []
-  const root = await seeding('The seed of the run', () =>
+  const root = await seeding('The seed of the run', (own) =>
     Place.root(
       run,
       door,
@@ -207,8 +214,8 @@ export async function createKit<
       },
       async (session) => {
         const { lints } = options
-        if (lints) lint = linter(lints, lints.tables ?? (await tablesWith(session, run.dialect, lints.tenantColumn)))
-        return (await options.seed?.()) ?? {}
+        if (lints) lint = linter(lints, await tenantTables(session, run.dialect, lints))
+        return newNames((await options.seed?.()) ?? {}, {}, fixturesOf(own, {}))
       },
     ),
   ).catch(async (error) => {
@@ -304,12 +311,12 @@ export async function createKit<
       return await seeding(`The seed of "${name}"`, (own) =>
         place.group(async (seeded) => {
           // A fork of the group is seeded again, inside the test that wants it.
-          const returned = await asTest(own, async () => {
-            const rows = await seed(fixturesOf(own, seeded))
+          return await asTest(own, async () => {
+            const all = fixturesOf(own, seeded)
+            const rows = (await seed(all)) ?? {}
             await settled(own, undefined)
-            return rows
+            return newNames(rows, seeded, all)
           })
-          return returned ?? {}
         }),
       )
     },

@@ -58,6 +58,20 @@ export async function tablesWith(session: Session, dialect: 'sqlite' | 'postgres
   return rows.map(({ name }) => name)
 }
 
+/** The tables that the lints are about. Throws where they would look at nothing, as after a typing mistake. */
+export async function tenantTables(
+  session: Session,
+  dialect: 'sqlite' | 'postgres',
+  { tenantColumn, tables }: LintOptions,
+): Promise<readonly string[]> {
+  const found = await tablesWith(session, dialect, tenantColumn)
+  const having = new Set(found.map((table) => table.toLowerCase()))
+  const missing = tables?.find((table) => !having.has(table.toLowerCase()))
+  if (missing !== undefined) throw new Error(`lints: no table "${missing}" has the column "${tenantColumn}".`)
+  if (found.length === 0) throw new Error(`lints: no table has the column "${tenantColumn}".`)
+  return tables ?? found
+}
+
 /** One error for all findings, each once. Undefined when there are none. */
 export function lintError(findings: readonly Finding[]): Error | undefined {
   if (findings.length === 0) return undefined

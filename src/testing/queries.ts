@@ -15,7 +15,8 @@ declare module 'bun:test' {
 export function addQueryMatchers(): void {
   expect.extend({
     toHaveRun(received: unknown, expected: number) {
-      const statements = statementsOf(received as Counted)
+      if (!isCounted(received)) throw new Error('toHaveRun() counts the statements of a ledger or of a request in it.')
+      const statements = statementsOf(received)
       return {
         pass: statements.length === expected,
         message: () => miscounted(expected, statements),
@@ -48,6 +49,8 @@ export async function expectSameQueries(
   await add(rows - 1)
   const many = countsOf((await statementsDuring(act)).statements)
 
+  if (sum(many) === 0)
+    throw new Error(`With 1 row and with ${rows} no statement ran, so nothing is known of more rows.`)
   const grown = [...many].filter(([text, times]) => times > (one.get(text) ?? 0))
   if (sum(many) <= sum(one)) return
   const list = grown.map(([text, times]) => `  ${one.get(text) ?? 0} -> ${times} times: ${text}`)
@@ -66,6 +69,9 @@ async function statementsDuring<T>(act: () => PromiseLike<T>): Promise<{ result:
 /** Savepoints ask for no rows, and only some drivers show them. */
 const withoutMarks = (statements: readonly LedgerStatement[]) =>
   statements.filter(({ text }) => !/^\s*(savepoint|release|rollback\s+to)\b/i.test(text))
+
+const isCounted = (value: unknown): value is Counted =>
+  typeof value === 'object' && value !== null && ('statements' in value || 'ledger' in value)
 
 const statementsOf = (counted: Counted): LedgerStatement[] => {
   const { statements } = 'ledger' in counted ? counted.ledger : counted

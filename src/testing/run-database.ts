@@ -23,8 +23,8 @@ export type RunDatabase = AsyncDisposable & {
   create(prepare: (url: string) => Promise<void>): Promise<void>
   /** Postgres only: makes the database as it is now the template of all forks. Nobody may be connected to it. */
   freeze(): Promise<void>
-  /** Postgres only: a copy of the template. `keep` leaves it there for a look. */
-  fork(): Promise<{ url: string; remove(options: { keep: boolean }): void }>
+  /** Postgres only: a copy of the template. `keep` leaves it there for a look; what is returned then is its URL. */
+  fork(): Promise<{ url: string; remove(options: { keep: boolean }): string | undefined }>
 }
 
 export type RunOptions = {
@@ -145,7 +145,8 @@ function onServer(
     await removeLeftovers(admin, prefix)
     if (role === main) await admin.unsafe(`create role ${quoted(main)} createdb`)
   }
-  const begun = begin().catch((cause) => refuse('does not answer', cause, at('')))
+  // What the embedded server says of itself is all that there is to say.
+  const begun = begin().catch((cause) => (started ? Promise.reject(cause) : refuse('does not answer', cause, at(''))))
   begun.catch(() => {}) // told to whoever makes the database
   const create = (database: string, from?: string) =>
     admin.unsafe(
@@ -203,10 +204,13 @@ function onServer(
         ready.push(another)
       }
       const fork = await next
+      const url = asRole(at(fork))
       return {
-        url: asRole(at(fork)),
+        url,
         remove: (options) => {
-          if (!keep && !options.keep) removals.push(drop(fork).catch(() => {}))
+          const stays = options.keep && cleaner !== undefined // a server of the run's own goes with it
+          if (!keep && !stays) removals.push(drop(fork).catch(() => {}))
+          return stays ? url : undefined
         },
       }
     },

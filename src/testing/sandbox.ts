@@ -30,6 +30,9 @@ type Options = {
 /** Marks the code that runs inside a transaction of a sandbox, so that it is noticed on the outer handle. */
 const insideTransaction = new AsyncLocalStorage<{ of: Sandbox; open: boolean }>()
 
+/** What runs in a rewind, so that another one in it is a part of it and does not wait for it. */
+const insideRewind = new AsyncLocalStorage<Sandbox>()
+
 /**
  * One test's database, as the app sees it: the whole database, with real transactions. At the level `savepoint` it is a
  * place inside a transaction that will be rolled back, at the level `fork` a database of the test's own.
@@ -163,6 +166,8 @@ export class Sandbox implements Session {
 
   /** Runs `work` on a sandbox inside this one, and undoes all that it did to the database. */
   rewound<T>(work: (inner: Sandbox) => Promise<T>): Promise<T> {
+    const around = insideRewind.getStore()
+    if (around !== undefined && around !== this) return around.rewound(work)
     return this.#alone('a rewind', async () => {
       const result = Promise.withResolvers<T>()
       const undone = new Error('undone')
@@ -170,7 +175,7 @@ export class Sandbox implements Session {
         .nest(async (session) => {
           const inner = new Sandbox(session, { ...this.options, level: 'savepoint' })
           this.#rewinding = inner
-          await work(inner).then(result.resolve, result.reject)
+          await insideRewind.run(inner, () => work(inner).then(result.resolve, result.reject))
           await inner.idle()
           this.#rewinding = undefined
           inner.close()

@@ -34,7 +34,7 @@ export type OwnKind = {
 }
 export type OwnKinds = Record<string, OwnKind>
 
-const kind: unique symbol = Symbol.for('TypeBox.Kind') as never
+export const kind: unique symbol = Symbol.for('TypeBox.Kind') as never
 const optional: unique symbol = Symbol.for('TypeBox.Optional') as never
 
 const kindOf = (schema: Schema): string => schema[kind] ?? 'of no kind'

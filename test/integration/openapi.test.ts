@@ -28,7 +28,7 @@ describe('GET /openapi/json', () => {
   })
 
   test.each(documented.map((route) => [route.method, route.path, policyOf(route)] as const))(
-    'says of %s %s who may call it, how it fails and what it takes',
+    'says of %s %s who may call it, how it fails, what it takes and what it answers',
     async (method, path, policy, { anonymous }) => {
       const { body } = await anonymous.get('/openapi/json')
 
@@ -41,6 +41,7 @@ describe('GET /openapi/json', () => {
         },
       })
       expect(operation?.security).toEqual(policy === 'public' ? undefined : [{ bearer: [] }])
+      expect(Object.keys(operation?.responses ?? {})).toContainEqual(expect.stringMatching(/^2\d\d$/))
       const takesBody = ['POST', 'PUT', 'PATCH'].includes(method) && !/\/(disable|retry)$/.test(path)
       expect(Object.keys(operation?.requestBody?.content ?? {})).toEqual(takesBody ? ['application/json'] : [])
     },

@@ -1,4 +1,6 @@
+import { Type } from '@sinclair/typebox'
 import type { ChatHooks, PluginContext } from '../../src/plugins/plugin'
+import { shape } from '../../src/schema'
 import { events } from '../../src/testing'
 import { describe, expect, type Fixtures, test } from '../kit'
 import { speaking } from '../speaking'
@@ -216,6 +218,27 @@ describe('A plugin that reviews replies', () => {
     expect(answer.annotations).toEqual({ example: { letters: 5 } })
   })
 
+  test.each([
+    ['open', { status: 200, body: { response: 'hello' } }],
+    ['closed', { status: 503, body: { code: 'internal' } }],
+  ] as const)('and cannot say whether it may change one fails %s', async (onFailure, expected, world) => {
+    const mayChange = () => {
+      throw new Error('canary')
+    }
+    const review = { deadlineMs: 1000, onFailure, mayChange, run: () => ({ text: 'changed' }) }
+    const { adminA } = peopleWith(world, [aPlugin({ chat: { review } })])
+    await adminA.post('/api/v1/plugins/example/enable')
+    world.model.says('hello')
+
+    const response = await adminA.post('/api/v1/chat', { message: 'Hello?' })
+
+    expect(response).toMatchObject(expected)
+    await world.settle()
+    const { body: state } = await adminA.get('/api/v1/plugins/example')
+    expect(state.last_failure).toMatchObject({ message: 'review: Error: canary', count: 1 })
+    world.model.forget()
+  })
+
   test('is not asked about a reply that failed, and nobody reads what it was to review', async (world) => {
     const operator = await operatorWith(world, aPlugin({ chat: shout }))
     world.model.does({ type: 'text', text: 'hel' })
@@ -311,6 +334,29 @@ describe('A plugin whose rewriting', () => {
   })
 })
 
+describe('A plugin whose stored config no longer fits', () => {
+  const before = aPlugin({ config: shape({ old: Type.Optional(Type.String()) }) })
+  const after = (onFailure: 'open' | 'closed') =>
+    aPlugin({
+      config: shape({ word: Type.String() }),
+      chat: { prepare: { deadlineMs: 1000, onFailure, run: (messages) => ({ messages }) } },
+    })
+
+  test.each([
+    ['open', { status: 200, body: { response: 'hello' } }],
+    ['closed', { status: 503, body: { code: 'internal', detail: expect.stringContaining('The plugin example') } }],
+  ] as const)('fails as it declared: %s', async (onFailure, expected, world) => {
+    await operatorWith(world, before)
+    const { operatorA } = peopleWith(world, [after(onFailure)])
+    world.model.says('hello')
+
+    const response = await operatorA.post('/api/v1/chat', { message: 'Hello?' })
+
+    expect(response).toMatchObject(expected)
+    world.model.forget()
+  })
+})
+
 describe('What a plugin is given', () => {
   test('is its own: one that changes it and then fails has changed nothing', async (world) => {
     const spoil: Hooks = {
@@ -329,6 +375,22 @@ describe('What a plugin is given', () => {
 
     expect(response.status).toBe(200)
     expect(world.model.asked.map(({ request }) => request.messages)).toEqual([[{ role: 'user', content: 'Hello?' }]])
+  })
+
+  test("is the tenant's config, which it cannot change", async (world) => {
+    const config = shape({ words: Type.Array(Type.String()) })
+    const keep: Hooks = {
+      admit: { ...open, run: (_, { config }) => ({ annotate: { words: (config.words as string[]).push('more') } }) },
+    }
+    const { adminA } = peopleWith(world, [aPlugin({ config, chat: keep })])
+    await adminA.post('/api/v1/plugins/example/enable', { config: { words: ['one'] } })
+    world.model.says('Hello')
+
+    await adminA.post('/api/v1/chat', { message: 'Hello?' })
+
+    await world.settle()
+    const { body: state } = await adminA.get('/api/v1/plugins/example')
+    expect(state.last_failure.message).toStartWith('admit: TypeError')
   })
 
   test('says when nobody waits any longer, which is no failure of the plugin', async (world) => {

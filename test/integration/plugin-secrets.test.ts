@@ -1,10 +1,13 @@
 import { and, eq, getTableName, is, Table } from 'drizzle-orm'
 import * as tables from '../../src/database/tables'
 import { enabledPlugins } from '../../src/plugins/enabled'
+import { type Plugin, secret } from '../../src/plugins/plugin'
 import { lineReporter } from '../../src/reporter'
+import { shape } from '../../src/schema'
 import { buildSealer } from '../../src/sealing'
 import { database, deps, describe, expect, test } from '../kit'
 import { speaking } from '../speaking'
+import { aPlugin, peopleWith } from '../with-plugins'
 
 const plugins = '/api/v1/plugins'
 const path = `${plugins}/test_courier/config`
@@ -248,6 +251,38 @@ describe('A planted secret', () => {
     expect(JSON.stringify(stored)).not.toContain('canary')
     expect(stored.tenant_plugins).toMatchObject([{ config: { url }, key_id: deps.sealer.keyId }])
     expect(await seenByPlugin(tenantA.id)).toEqual([{ url, token, password: signing_key, signing_key }])
+  })
+})
+
+describe('A secret that a plugin throws', () => {
+  const said = (token: unknown) => new Error(`No answer from ${token}`, { cause: new Error(`${token} is wrong`) })
+  const [config, deadlineMs] = [shape({ token: secret() }), 1000]
+  const throwing: [string, Partial<Plugin>][] = [
+    ...(['open', 'closed'] as const).map((onFailure): [string, Partial<Plugin>] => [
+      `in a hook that fails ${onFailure}`,
+      { chat: { admit: { deadlineMs, onFailure, run: (_, { config }) => Promise.reject(said(config.token)) } } },
+    ]),
+    [
+      'in an event',
+      { events: { types: () => ['plugin.enabled'], run: (_, { config }) => Promise.reject(said(config.token)) } },
+    ],
+  ]
+
+  test.each(throwing)('%s is masked in the log and in the state of the plugin', async (_, parts, world) => {
+    const log: string[] = []
+    const reporter = lineReporter('debug', 'json', (line) => void log.push(line))
+    const { adminA } = peopleWith(world, [aPlugin({ config, ...parts } as object)], { reporter })
+    await adminA.post(`${plugins}/example/enable`, { config: { token } })
+    world.model.says('Hello')
+
+    await adminA.post('/api/v1/chat', { message: 'Hello?' })
+    await world.settle()
+
+    const { body } = await adminA.get(`${plugins}/example`)
+    expect(body.last_failure.message).toContain(mask)
+    expect(log.join('')).toContain(`No answer from ${mask}; because: Error: ${mask} is wrong`)
+    expect(log.join('')).not.toContain(token)
+    world.model.forget()
   })
 })
 

@@ -218,6 +218,24 @@ describe('What the model does wrong with a tool', () => {
 })
 
 describe('What a tool does wrong', () => {
+  test('to its arguments changes nothing of the call that is stored', async (world) => {
+    const spoil = adding((args) => {
+      Object.assign(args, { numbers: 5n, more: args })
+      return 'done'
+    })
+    const operator = await operatorWith(world, aPlugin({ tools: [spoil] }))
+    world.model.calls(['add', { numbers: [1] }]).says('Well.')
+
+    const response = await operator.post('/api/v1/chat', { message: 'Hello?' })
+
+    expect(response.status).toBe(200)
+    expect(await messagesOf(world, response.body.conversation_id)).toMatchObject([
+      {},
+      { role: 'tool', content: 'done', tool_call: { name: 'add', arguments: { numbers: [1] } } },
+      {},
+    ])
+  })
+
   const boom = () => {
     throw new Error('canary')
   }

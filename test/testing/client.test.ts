@@ -33,6 +33,17 @@ describe('an event stream', () => {
   })
 })
 
+describe('a path', () => {
+  test.each(['news', 'http://localhost/news', ''])('that does not begin with / is refused: "%s"', async (path, all) => {
+    const client = speakingWith(app, all, {})
+
+    const asking = client.get(path)
+
+    await expect(asking).rejects.toThrow(`The path "${path}" has to begin with /.`)
+    expect((await client.get('/news')).status).toBe(200)
+  })
+})
+
 describe('a body that is no JSON', () => {
   test('is a form with files', async (all) => {
     const form = new FormData()

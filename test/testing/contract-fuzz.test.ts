@@ -2,7 +2,7 @@ import { Kind, Type } from '@sinclair/typebox'
 import { Elysia, t } from 'elysia'
 import * as fc from 'fast-check'
 import { conversations } from '../../src/database/tables'
-import { contractFuzz, type OwnKinds, type Schema } from '../../src/testing'
+import { contractFuzz, type OwnKinds, outside, type Schema } from '../../src/testing'
 import { mismatch, valuesOf, wrongValuesOf } from '../../src/testing/schema-values'
 import { database, describe, expect, type Fixtures, test } from '../kit'
 import { registered, speakingWith } from './registered'
@@ -93,6 +93,57 @@ describe('a contract fuzz', () => {
     expect(found).toStartWith(
       'POST /notes does not keep its contract: the answer 200 is not what the route declares: /size is no number: ',
     )
+  })
+
+  test('holds a route to the one answer that it declares', async (all) => {
+    const wrong = () => new Response('{"size":"big"}', { headers: { 'content-type': 'application/json' } })
+    const declaring = (keep: (note: Note) => unknown) =>
+      new Elysia({ normalize: false }).post('/notes', ({ body }) => keep(body) as Note, { body: Note, response: Note })
+
+    const kept = await fuzzed(
+      declaring((note) => note),
+      all,
+    )
+    const careless = await fuzzed(declaring(wrong), all)
+
+    expect(kept).toBe('passed')
+    expect(careless).toContain('the answer 200 is not what the route declares: /title is missing')
+  })
+
+  test('knows the models that routes name, and says how it is told of them', async (all) => {
+    const models = { note: Note }
+    const wrong = () => new Response('{"size":"big"}', { headers: { 'content-type': 'application/json' } })
+    const naming = (keep: (note: Note) => unknown) =>
+      new Elysia({ normalize: false })
+        .model(models)
+        .post('/notes', ({ body }) => keep(body) as Note, { body: 'note', response: { 200: 'note' } })
+
+    const kept = await fuzzed(
+      naming((note) => note),
+      all,
+      { models },
+    )
+    const careless = await fuzzed(naming(wrong), all, { models })
+    const untold = await fuzzed(
+      naming((note) => note),
+      all,
+    )
+
+    expect(kept).toBe('passed')
+    expect(careless).toContain('the answer 200 is not what the route declares: /title is missing')
+    expect(untold).toBe(
+      'POST /notes names the model "note", which the contract fuzz was not told of: say models: { note: ... }, as .model() does.',
+    )
+  })
+
+  test('tells why the app failed', async (all) => {
+    const failing = new Elysia({ normalize: false }).get('/notes', () => {
+      outside.unexpected(new Error('Failed query: select', { cause: new Error('no such table: notes') }))
+    })
+
+    const found = await fuzzed(failing, all)
+
+    expect(found).toContain('The app failed: Failed query: select, because of no such table: notes')
   })
 
   test('finds what is accepted although the schema does not allow it', async (all) => {

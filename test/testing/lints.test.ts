@@ -2,7 +2,7 @@ import { eq, getTableColumns, getTableName, is, type SQL, Table } from 'drizzle-
 import * as schema from '../../src/database/tables'
 import { conversations } from '../../src/database/tables'
 import { Ledger } from '../../src/testing'
-import { type LintOptions, lintError, linter, tablesWith } from '../../src/testing/lints'
+import { type LintOptions, lintError, linter, tablesWith, tenantTables } from '../../src/testing/lints'
 import { unboundTables } from '../../src/testing/tenant-predicates'
 import { database, describe, expect, test } from '../kit'
 import { ownDatabase } from '../own-database'
@@ -57,6 +57,31 @@ describe('the tables of tenants', () => {
     expect(found.sort()).toEqual(declared.map(getTableName).sort())
     expect(found).toContain('conversations')
     expect(found).not.toContain('tenants')
+  })
+})
+
+describe('lints that would look at nothing', () => {
+  const { dialect } = runDatabase
+
+  test('are refused where no table has the column', async () => {
+    await using database = await ownDatabase()
+    const { session } = database.root
+
+    const finding = tenantTables(session, dialect, { tenantColumn: 'tennant_id' })
+
+    await expect(finding).rejects.toThrow('lints: no table has the column "tennant_id".')
+    expect(await tenantTables(session, dialect, { tenantColumn: 'tenant_id' })).toContain('conversations')
+  })
+
+  test('are refused where a table that they name does not have it', async () => {
+    await using database = await ownDatabase()
+    const { session } = database.root
+
+    const finding = tenantTables(session, dialect, { tenantColumn: 'tenant_id', tables: ['users', 'mesages'] })
+
+    await expect(finding).rejects.toThrow('lints: no table "mesages" has the column "tenant_id".')
+    const right = { tenantColumn: 'TENANT_ID', tables: ['Users', 'messages'] }
+    expect(await tenantTables(session, dialect, right)).toEqual(['Users', 'messages'])
   })
 })
 

@@ -68,6 +68,14 @@ describe('toHaveRun', () => {
     expect(ledger.requests[1]).toHaveRun(3)
   })
 
+  test('says what it counts when it is given something else', async ({ adminA }) => {
+    const response = await adminA.get(path)
+
+    const counting = () => expect(response).toHaveRun(3)
+
+    expect(counting).toThrow('toHaveRun() counts the statements of a ledger or of a request in it.')
+  })
+
   test('prints the statements when the number is another', async ({ adminA, ledger }) => {
     await adminA.get(path)
 
@@ -77,6 +85,17 @@ describe('toHaveRun', () => {
 })
 
 describe('expectSameQueries', () => {
+  test('refuses an act that asks the database nothing', async ({ adminA }) => {
+    const message = await failureOf(
+      expectSameQueries(
+        async () => {},
+        () => adminA.get('/health'),
+      ),
+    )
+
+    expect(message).toBe('With 1 row and with 10 no statement ran, so nothing is known of more rows.')
+  })
+
   test('passes a list that is read at once', async (all) => {
     const { add } = adding(all)
 

@@ -92,6 +92,22 @@ describe('the keys', () => {
     ...stamps,
   })
 
+  test('begin with the tenant in every table of tenants', async () => {
+    const tables = Object.values(await newestTables('postgres')).filter(({ columns }) => columns.tenant_id)
+
+    const keys = tables.flatMap(({ name, columns, ...table }) =>
+      [
+        Object.values(columns).flatMap((column) => (column.primaryKey ? [column.name] : [])),
+        ...Object.values(table.compositePrimaryKeys).map((key) => key.columns),
+        ...Object.values(table.uniqueConstraints).map((key) => key.columns),
+        ...Object.values(table.foreignKeys).map((key) => key.columnsFrom),
+      ].flatMap((key) => (key.length > 0 ? [`${name}: ${key}`] : [])),
+    )
+
+    expect(keys.filter((key) => !/: tenant_id(,|$)/.test(key))).toEqual([])
+    expect(keys).toContain('conversations: tenant_id,id')
+  })
+
   test("refuse a message under another tenant's conversation", async ({ tenantA, tenantB, users }) => {
     const conversation_id = id()
     const own = { tenant_id: tenantA.id, id: conversation_id, user_id: users.adminA.id, metadata: {}, ...stamps }
@@ -184,24 +200,30 @@ type Snapshot = {
     string,
     {
       name: string
-      columns: Record<string, { name: string; notNull: boolean }>
+      columns: Record<string, { name: string; notNull: boolean; primaryKey: boolean }>
+      compositePrimaryKeys: Record<string, { columns: string[] }>
       indexes: Record<string, { name: string }>
-      uniqueConstraints: Record<string, { name: string }>
+      uniqueConstraints: Record<string, { name: string; columns: string[] }>
       foreignKeys: Record<string, { columnsFrom: string[]; columnsTo: string[]; tableTo: string; onDelete: string }>
       checkConstraints: Record<string, { name: string }>
     }
   >
 }
 
-/** drizzle-kit's own record of the newest migration, as far as both databases have it. */
-async function newestSnapshot(dialect: 'sqlite' | 'postgres'): Promise<string[]> {
+/** drizzle-kit's own record of the newest migration. */
+async function newestTables(dialect: 'sqlite' | 'postgres'): Promise<Snapshot['tables']> {
   const folder = join(import.meta.dir, '../../../drizzle', dialect, 'meta')
   const newest = readdirSync(folder)
     .filter((file) => file.endsWith('_snapshot.json'))
     .sort()
     .at(-1)
   const { tables }: Snapshot = await Bun.file(join(folder, `${newest}`)).json()
-  return Object.values(tables)
+  return tables
+}
+
+/** The same as far as both databases have it. */
+async function newestSnapshot(dialect: 'sqlite' | 'postgres'): Promise<string[]> {
+  return Object.values(await newestTables(dialect))
     .flatMap(({ name: table, columns, indexes, uniqueConstraints, foreignKeys, checkConstraints }) => [
       ...Object.values(columns).map(({ name, notNull }) => `${table}.${name}${notNull ? '' : '?'}`),
       // SQLite's unique constraints are indexes.

@@ -398,4 +398,21 @@ export const cases = [
       expect(await perform(names)).toEqual(['after', 'before', 'seeded'])
     },
   },
+  {
+    name: 'a rewind inside a rewind undoes what was done in it, and nothing else',
+    run: async ({ perform, rewind }: Stage) => {
+      const inside = await rewind(async () => {
+        await perform(() => add('before'))
+        await rewind(async () => {
+          await rewind(() => perform(() => add('deep')))
+          await perform(() => add('lost'))
+        })
+        await perform(() => add('after'))
+        return await perform(names)
+      })
+
+      expect(inside).toEqual(['after', 'before', 'seeded'])
+      expect(await perform(names)).toEqual(['seeded'])
+    },
+  },
 ] as const satisfies readonly Case[]

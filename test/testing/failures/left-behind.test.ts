@@ -316,6 +316,13 @@ describe.if(backend === 'postgres:embedded')('what is kept', () => {
     await admin.unsafe(`drop database "${name}"`)
   }, 60_000)
 
+  test('is nothing of the embedded server, which is gone when somebody could look', async () => {
+    const { says } = await bunTest('forked.ts', { database: 'postgres:embedded' })
+
+    expect(says.fails).toContain('What the test did:')
+    expect(says.fails).not.toContain('kept')
+  }, 60_000)
+
   test('is all of it with TESTING_KEEP_DATABASE=1', async () => {
     const env = { TESTING_KEEP_DATABASE: '1', TMPDIR: folder }
     const onServer = await bunTest('quiet.ts', { database: url, env })

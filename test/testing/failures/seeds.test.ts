@@ -12,6 +12,15 @@ describe(`on ${backend}`, () => {
     expect(says['a group with a seed > is not harmed by it']).toBe('')
   })
 
+  test('a seed that returns what every test has under that name is refused, and not shadowed by it', async () => {
+    const { says } = await bunTest('seeds.ts')
+
+    expect(says['a group whose seed takes a name > that every test has']).toContain(
+      'The seed of "a group whose seed takes a name" failed, and with it each test that starts from it: It returned "alice", which every test has already: call it something else.',
+    )
+    expect(says['a group with a seed > is not harmed by it']).toBe('')
+  })
+
   test('a failing prepare() says so', async () => {
     const { output, exitCode } = await bunTest('prepare.ts')
 
