@@ -323,6 +323,7 @@ describe('a database that cannot be opened', () => {
 
   test.each([
     ['refuses connections', 'postgres://app:hushhush@127.0.0.1:1/app', /ECONNREFUSED/],
+    ['stands behind white space', ' postgres://app:hushhush@127.0.0.1:1/app', /ECONNREFUSED/],
     ['has an unreadable password', 'postgres://app:hush%hush@127.0.0.1:1/app', /DATABASE_URL is no URL/],
     ['has an unreadable address', 'postgres://app:hush/hush@127.0.0.1:1/app', /DATABASE_URL is no URL/],
     ['is a folder', `sqlite:${folder}`, /SQLITE_CANTOPEN/],
