@@ -107,7 +107,7 @@ export function readConfig(env: Environment): Config {
     },
     provider: {
       baseUrl,
-      apiKey: reader.text('PROVIDER_API_KEY'),
+      apiKey: reader.credential('PROVIDER_API_KEY'),
       model: model ?? 'echo',
       timeoutMs,
       firstByteTimeoutMs: reader.integer('PROVIDER_FIRST_BYTE_TIMEOUT_MS', Math.min(timeoutMs, 60_000), {
@@ -222,7 +222,8 @@ function read(env: Environment, mistakes: string[]) {
   return {
     text,
     integer,
-    host: () => text('HOST') ?? '127.0.0.1',
+    /** An IPv6 address may be in brackets, as it is written in a URL. */
+    host: () => text('HOST')?.replace(/^\[(.+)\]$/, '$1') ?? '127.0.0.1',
     port: () => integer('PORT', 3000, { least: 0, most: 65_535 }),
     choice<const T extends string>(name: string, choices: readonly T[], otherwise: T): T {
       const value = text(name)
@@ -240,6 +241,10 @@ function read(env: Environment, mistakes: string[]) {
         mistakes.push('MIGRATION_DATABASE_URL must begin with postgres://, and is of no use with SQLite')
       else if (migrationDatabaseUrl !== undefined && !isPostgres(databaseUrl))
         mistakes.push('MIGRATION_DATABASE_URL is the same database as DATABASE_URL, by its owner; set both')
+      else if (migrationDatabaseUrl !== undefined && URL.parse(databaseUrl)?.username === '')
+        mistakes.push(
+          'DATABASE_URL must name the role that the service is to have (postgres://tenantry:...@...) where MIGRATION_DATABASE_URL is set',
+        )
       for (const [name, url = ''] of Object.entries({ databaseUrl, migrationDatabaseUrl })) {
         if (!isPostgres(url) || isReadable(url)) continue
         const variable = name === 'databaseUrl' ? 'DATABASE_URL' : 'MIGRATION_DATABASE_URL'
@@ -249,10 +254,17 @@ function read(env: Environment, mistakes: string[]) {
     },
     secret(name: string, leastBytes: number): string | undefined {
       const value = text(name)
-      if (value !== undefined && (Buffer.byteLength(value) < leastBytes || /[\s,]/.test(value)))
+      if (value !== undefined && (Buffer.byteLength(value) < leastBytes || /[^!-~]|,/.test(value)))
         mistakes.push(
-          `${name} must have at least ${leastBytes} bytes, without spaces and commas (openssl rand -base64 24)`,
+          `${name} must have at least ${leastBytes} bytes of ASCII, without spaces and commas (openssl rand -base64 24)`,
         )
+      return value
+    },
+    /** What another server gave us and is sent back to it in a header. */
+    credential(name: string): string | undefined {
+      const value = text(name)
+      if (value !== undefined && /[^ -~]/.test(value))
+        mistakes.push(`${name} must be in ASCII, without tabs and line breaks, for it is sent in a header`)
       return value
     },
     url(name: string): string | undefined {
