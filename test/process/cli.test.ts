@@ -339,6 +339,20 @@ describe('a database that cannot be opened', () => {
   })
 })
 
+describe.if(dialect === 'postgres')('a database that the server does not have', () => {
+  test('is told in words', async () => {
+    const url = Object.assign(new URL(shared.url), { pathname: '/nowhere_to_be_found' })
+
+    const ran = await tenantry(['migrate'], { DATABASE_URL: url.href })
+
+    expect(ran).toEqual({
+      code: 1,
+      out: '',
+      err: 'tenantry: The database could not be opened and brought up to date: the server has no database of that name; look at DATABASE_URL; because: PostgresError 3D000\n',
+    })
+  })
+})
+
 describe.if(dialect === 'sqlite')('a new SQLite file', () => {
   test('is made with the folders above it', async () => {
     await using empty = await emptyDatabase()
