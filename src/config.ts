@@ -96,7 +96,7 @@ export function readConfig(env: Environment): Config {
     environment,
     ...addresses,
     rowLevelSecurity: reader.choice('ROW_LEVEL_SECURITY', ['on', 'off'], 'on') === 'on',
-    migrateOnStart: reader.choice('MIGRATE_ON_START', ['on', 'off'], 'on') === 'on',
+    migrateOnStart: migratesOnStart(reader),
     host,
     port: reader.port(),
     jwt: {
@@ -135,9 +135,12 @@ export function readConfig(env: Environment): Config {
 }
 
 /** For commands that need nothing else. */
-export function readAddresses(env: Environment): Pick<Config, 'databaseUrl' | 'migrationDatabaseUrl'> {
+export function readAddresses(
+  env: Environment,
+): Pick<Config, 'databaseUrl' | 'migrationDatabaseUrl' | 'migrateOnStart'> {
   const mistakes: string[] = []
-  const addresses = read(env, mistakes).addresses()
+  const reader = read(env, mistakes)
+  const addresses = { ...reader.addresses(), migrateOnStart: migratesOnStart(reader) }
   if (mistakes.length > 0) throw new ConfigError(mistakes)
   return addresses
 }
@@ -161,6 +164,9 @@ export function readEncryptionKeys(env: Environment): Pick<Config, 'encryptionKe
   if (mistakes.length > 0) throw new ConfigError(mistakes)
   return keys
 }
+
+const migratesOnStart = (reader: ReturnType<typeof read>): boolean =>
+  reader.choice('MIGRATE_ON_START', ['on', 'off'], 'on') === 'on'
 
 const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
 

@@ -21,16 +21,22 @@ export class Mismatch extends Error {
   }
 }
 
-export const withDatabase = <T>(work: (database: Database) => Promise<T>): Promise<T> =>
-  withConnection(({ database }) => work(database))
+type Opening = { migrates?: boolean }
 
-export async function withConnection<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+export const withDatabase = <T>(work: (database: Database) => Promise<T>, opening?: Opening): Promise<T> =>
+  withConnection(({ database }) => work(database), opening)
+
+/** As a start does, it brings the database up to date first, unless MIGRATE_ON_START or `migrates` says otherwise. */
+export async function withConnection<T>(
+  work: (connection: Connection) => Promise<T>,
+  { migrates }: Opening = {},
+): Promise<T> {
   const addresses = readAddresses(process.env)
   const [{ openDatabase }, { acrossTenants }] = await Promise.all([
     import('../database/open'),
     import('../database/reach'),
   ])
-  const { connection } = await openDatabase(addresses)
+  const { connection } = await openDatabase(addresses, { migrates: migrates ?? addresses.migrateOnStart })
   await using _ = connection
   return await acrossTenants('whoever runs commands runs the service', () => work(connection))
 }
