@@ -36,6 +36,11 @@ const create = {
 beforeAll(async () => {
   await tenantry(create.tenant, env)
   await tenantry(create.user, env)
+  await tenantry(['tenant', 'create', '--name=Globex', '--slug=globex'], env)
+  await tenantry(
+    ['user', 'create', '--tenant=globex', '--external-id=gus', '--email=gus@globex.example', '--role=admin'],
+    env,
+  )
 })
 
 const commands = [
@@ -135,6 +140,8 @@ describe('a command that cannot be carried out', () => {
       'The name of a tenant has 1 to 200 characters.',
     ],
     ['a token for a tenant that is not there', ['token', '--tenant=nobody', '--user=ada'], 'There is no such tenant.'],
+    ['a token for a user who is not there', ['token', '--tenant=acme', '--user=adda'], 'There is no such user.'],
+    ["a token for another tenant's user", ['token', '--tenant=acme', '--user=gus'], 'There is no such user.'],
     ['a token for an unknown role', token('--role=root'), '--role must be one of viewer, operator, admin'],
     ['a token that lives no second', token('--ttl=0'), '--ttl must be 1 to 86400 seconds'],
     ['a token that lives longer than a day', token('--ttl=86401'), '--ttl must be 1 to 86400 seconds'],
