@@ -243,6 +243,11 @@ function read(env: Environment, mistakes: string[]) {
       const migrationDatabaseUrl = text('MIGRATION_DATABASE_URL')
       if (!/^(sqlite:.+|postgres(ql)?:\/\/.+)$/.test(databaseUrl))
         mistakes.push('DATABASE_URL must begin with sqlite: or postgres:// (for example sqlite:./data/tenantry.db)')
+      // Else this would be a file in the root folder, or one with a ? in its name, and nobody would look for it there.
+      if (/^sqlite:(\/\/[^/]|.*\?)/.test(databaseUrl))
+        mistakes.push(
+          'DATABASE_URL is sqlite: and a file (sqlite:./data/tenantry.db), without a host and without ?options',
+        )
       if (migrationDatabaseUrl !== undefined && !isPostgres(migrationDatabaseUrl))
         mistakes.push('MIGRATION_DATABASE_URL must begin with postgres://, and is of no use with SQLite')
       else if (migrationDatabaseUrl !== undefined && !isPostgres(databaseUrl))

@@ -140,6 +140,8 @@ describe('Configuration', () => {
     ['DATABASE_URL', 'mysql://db/tenantry', {}],
     ['DATABASE_URL', 'data/tenantry.db', {}],
     ['DATABASE_URL', 'sqlite:', {}],
+    ['DATABASE_URL', 'sqlite://data/tenantry.db', {}],
+    ['DATABASE_URL', 'sqlite:/data/tenantry.db?mode=rwc', {}],
     ['DATABASE_URL', 'postgres://', {}],
     ['DATABASE_URL', 'postgres://tenantry:50%@db/tenantry', {}],
     ['MIGRATE_ON_START', 'false', {}],
@@ -243,6 +245,7 @@ describe('Configuration', () => {
   const good: [string, string][] = [
     ['DATABASE_URL', 'sqlite::memory:'],
     ['DATABASE_URL', 'sqlite:/var/lib/tenantry/tenantry.db'],
+    ['DATABASE_URL', 'sqlite:///var/lib/tenantry/tenantry.db'],
     ['DATABASE_URL', 'postgresql://db/tenantry'],
     ['PORT', '0'],
     ['PORT', '65535'],
