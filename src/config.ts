@@ -96,7 +96,7 @@ export function readConfig(env: Environment): Config {
     environment,
     ...addresses,
     rowLevelSecurity: reader.choice('ROW_LEVEL_SECURITY', ['on', 'off'], 'on') === 'on',
-    migrateOnStart: reader.choice('MIGRATE_ON_START', ['on', 'off'], 'on') === 'on',
+    migrateOnStart: migratesOnStart(reader),
     host,
     port: reader.port(),
     jwt: {
@@ -107,7 +107,7 @@ export function readConfig(env: Environment): Config {
     },
     provider: {
       baseUrl,
-      apiKey: reader.text('PROVIDER_API_KEY'),
+      apiKey: reader.credential('PROVIDER_API_KEY'),
       model: model ?? 'echo',
       timeoutMs,
       firstByteTimeoutMs: reader.integer('PROVIDER_FIRST_BYTE_TIMEOUT_MS', Math.min(timeoutMs, 60_000), {
@@ -135,9 +135,12 @@ export function readConfig(env: Environment): Config {
 }
 
 /** For commands that need nothing else. */
-export function readAddresses(env: Environment): Pick<Config, 'databaseUrl' | 'migrationDatabaseUrl'> {
+export function readAddresses(
+  env: Environment,
+): Pick<Config, 'databaseUrl' | 'migrationDatabaseUrl' | 'migrateOnStart'> {
   const mistakes: string[] = []
-  const addresses = read(env, mistakes).addresses()
+  const reader = read(env, mistakes)
+  const addresses = { ...reader.addresses(), migrateOnStart: migratesOnStart(reader) }
   if (mistakes.length > 0) throw new ConfigError(mistakes)
   return addresses
 }
@@ -161,6 +164,9 @@ export function readEncryptionKeys(env: Environment): Pick<Config, 'encryptionKe
   if (mistakes.length > 0) throw new ConfigError(mistakes)
   return keys
 }
+
+const migratesOnStart = (reader: ReturnType<typeof read>): boolean =>
+  reader.choice('MIGRATE_ON_START', ['on', 'off'], 'on') === 'on'
 
 const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
 
@@ -222,7 +228,8 @@ function read(env: Environment, mistakes: string[]) {
   return {
     text,
     integer,
-    host: () => text('HOST') ?? '127.0.0.1',
+    /** An IPv6 address may be in brackets, as it is written in a URL. */
+    host: () => text('HOST')?.replace(/^\[(.+)\]$/, '$1') ?? '127.0.0.1',
     port: () => integer('PORT', 3000, { least: 0, most: 65_535 }),
     choice<const T extends string>(name: string, choices: readonly T[], otherwise: T): T {
       const value = text(name)
@@ -236,10 +243,19 @@ function read(env: Environment, mistakes: string[]) {
       const migrationDatabaseUrl = text('MIGRATION_DATABASE_URL')
       if (!/^(sqlite:.+|postgres(ql)?:\/\/.+)$/.test(databaseUrl))
         mistakes.push('DATABASE_URL must begin with sqlite: or postgres:// (for example sqlite:./data/tenantry.db)')
+      // Else this would be a file in the root folder, or one with a ? in its name, and nobody would look for it there.
+      if (/^sqlite:(\/\/[^/]|.*\?)/.test(databaseUrl))
+        mistakes.push(
+          'DATABASE_URL is sqlite: and a file (sqlite:./data/tenantry.db), without a host and without ?options',
+        )
       if (migrationDatabaseUrl !== undefined && !isPostgres(migrationDatabaseUrl))
         mistakes.push('MIGRATION_DATABASE_URL must begin with postgres://, and is of no use with SQLite')
       else if (migrationDatabaseUrl !== undefined && !isPostgres(databaseUrl))
         mistakes.push('MIGRATION_DATABASE_URL is the same database as DATABASE_URL, by its owner; set both')
+      else if (migrationDatabaseUrl !== undefined && URL.parse(databaseUrl)?.username === '')
+        mistakes.push(
+          'DATABASE_URL must name the role that the service is to have (postgres://tenantry:...@...) where MIGRATION_DATABASE_URL is set',
+        )
       for (const [name, url = ''] of Object.entries({ databaseUrl, migrationDatabaseUrl })) {
         if (!isPostgres(url) || isReadable(url)) continue
         const variable = name === 'databaseUrl' ? 'DATABASE_URL' : 'MIGRATION_DATABASE_URL'
@@ -249,10 +265,17 @@ function read(env: Environment, mistakes: string[]) {
     },
     secret(name: string, leastBytes: number): string | undefined {
       const value = text(name)
-      if (value !== undefined && (Buffer.byteLength(value) < leastBytes || /[\s,]/.test(value)))
+      if (value !== undefined && (Buffer.byteLength(value) < leastBytes || /[^!-~]|,/.test(value)))
         mistakes.push(
-          `${name} must have at least ${leastBytes} bytes, without spaces and commas (openssl rand -base64 24)`,
+          `${name} must have at least ${leastBytes} bytes of ASCII, without spaces and commas (openssl rand -base64 24)`,
         )
+      return value
+    },
+    /** What another server gave us and is sent back to it in a header. */
+    credential(name: string): string | undefined {
+      const value = text(name)
+      if (value !== undefined && /[^ -~]/.test(value))
+        mistakes.push(`${name} must be in ASCII, without tabs and line breaks, for it is sent in a header`)
       return value
     },
     url(name: string): string | undefined {

@@ -36,6 +36,8 @@ import { buildSealer } from './sealing'
  */
 export async function serve(config: Config): Promise<{ url: string; database: Database }> {
   const reporter = lineReporter(config.logLevel, config.environment === 'production' ? 'json' : 'words')
+  // A log that nobody takes any more (its disk is full, its reader is gone) is no reason to end.
+  process.stderr.on('error', () => {})
   process.on('unhandledRejection', (error) => reporter.unexpected(error, { doing: 'something that nobody awaited' }))
 
   const { connection, applied } = await openDatabase(config, { migrates: config.migrateOnStart })
@@ -115,7 +117,11 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     onAttempt: metrics.jobAttempt,
   })
 
-  app.listen({ hostname: config.host, port: config.port })
+  try {
+    app.listen({ hostname: config.host, port: config.port })
+  } catch (cause) {
+    throw new Error(`The server cannot listen on port ${config.port}; look at HOST and PORT`, { cause })
+  }
   const server = app.server
   if (!server) throw new Error('The server did not start.')
   reporter.info('Tenantry listens.', {

@@ -1,6 +1,6 @@
 import { readAddresses, readEncryptionKeys, readExportDir } from '../config'
 import { systemClock } from '../ids'
-import { type Command, Mismatch, tenantId, UsageError, withConnection, withDatabase } from './command'
+import { type Command, Mismatch, tenantId, UsageError, unhurried, withConnection, withDatabase } from './command'
 
 export const operateCommands: Record<string, Command> = {
   'keys rotate': {
@@ -77,7 +77,8 @@ export const operateCommands: Record<string, Command> = {
     run: async ({ tenant, yes, vacuum }) => {
       if (tenant !== yes) throw new UsageError('--yes is not the slug in --tenant; nothing was erased')
       const { eraseTenant } = await import('../operations/erase-tenant')
-      const { migrationDatabaseUrl: ownerUrl } = readAddresses(process.env)
+      const { migrationDatabaseUrl } = readAddresses(process.env)
+      const ownerUrl = migrationDatabaseUrl && unhurried(migrationDatabaseUrl)
       const exportDir = readExportDir(process.env)
       const erasing = { slug: String(tenant), exportDir, vacuum: vacuum === true, ownerUrl }
       return await withConnection((connection) => eraseTenant(connection, erasing))

@@ -34,7 +34,7 @@ export const serveCommands: Record<string, Command> = {
   migrate: {
     about: 'Bring the database up to date.',
     options: {},
-    run: () => withDatabase(async () => 'The database is up to date.'),
+    run: () => withDatabase(async () => 'The database is up to date.', { migrates: true }),
   },
 }
 

@@ -24,7 +24,12 @@ export const tokenCommands: Record<string, Command> = {
         throw new UsageError(`--ttl must be 1 to ${longestLifeSeconds} seconds`)
       const sign = await tokenSigner(readConfig(process.env))
       const claims = { sub: String(user), role: requireRole(role) }
-      const tenant_id = await withDatabase((database) => tenantId(database, String(tenant)))
+      const tenant_id = await withDatabase(async (database) => {
+        const id = await tenantId(database, String(tenant))
+        const { requireUser } = await import('../users/store')
+        await requireUser(database, id, claims.sub)
+        return id
+      })
       return await sign({ ...claims, tenant_id }, lifetimeSeconds)
     },
   },

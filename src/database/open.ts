@@ -49,10 +49,19 @@ async function prepared(ownerUrl: string, databaseUrl: string): Promise<string[]
 
 const notAllowed = '42501'
 
-const unopened = (variable: string, cause: unknown, migrates: boolean) =>
-  new Error(
-    migrates && failureCode(cause) === notAllowed && variable === 'DATABASE_URL'
+/** What a Postgres says to an address that is not right, in words. */
+const refusals: Record<string, string> = {
+  '28P01': ': the server refuses the password, or knows no such role',
+  '28000': ': the server does not let this role in',
+  '3D000': ': the server has no database of that name',
+}
+
+const unopened = (variable: string, cause: unknown, migrates: boolean) => {
+  const code = failureCode(cause) ?? ''
+  return new Error(
+    migrates && code === notAllowed && variable === 'DATABASE_URL'
       ? 'The role of DATABASE_URL may not bring the tables up to date; set MIGRATION_DATABASE_URL to their owner, or run tenantry migrate with it'
-      : `The database could not be opened${migrates ? ' and brought up to date' : ''}; look at ${variable}`,
+      : `The database could not be opened${migrates ? ' and brought up to date' : ''}${refusals[code] ?? ''}; look at ${variable}`,
     { cause },
   )
+}

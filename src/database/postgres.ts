@@ -35,6 +35,8 @@ export function open(url: string | Uint8Array, maxConnections: number) {
     postgres(address.href, {
       max: maxConnections,
       fetch_types: false,
+      // Whatever the server or the database says for others: in other styles the month and the day change places.
+      connection: { DateStyle: 'ISO' },
       onnotice() {},
       backoff: soon,
       ...unbounded,

@@ -5,9 +5,9 @@ import { tenantTables } from '../database/catalogue'
 import { type Connection, connect } from '../database/database'
 import { dialect } from '../database/dialect'
 import { acrossTenants } from '../database/reach'
-import { Scope } from '../database/session'
+import { Scope, type Session } from '../database/session'
 import { isolate, raw } from '../database/snapshot'
-import { failureCode } from '../errors'
+import { conflict, failureCode } from '../errors'
 import { isId } from '../ids'
 import { tenantBySlug } from '../tenants/store'
 import { type Census, takeCensus } from './census'
@@ -31,6 +31,10 @@ export async function eraseTenant(
   { slug, exportDir, vacuum, ownerUrl }: Erasing,
 ): Promise<string> {
   const { database } = connection
+  await using owner = !vacuum || ownerUrl === undefined ? undefined : connect(ownerUrl, { maxConnections: 1 })
+  // Past the scope, which would put each statement into a transaction, where Postgres does not vacuum.
+  const { session } = (owner ?? connection).root
+  if (vacuum) await requireVacuum(session)
   const erased = async () => {
     await isolate('repeatable read')
     const id = await tenantBySlug(database, slug)
@@ -46,7 +50,7 @@ export async function eraseTenant(
   const report = await acrossTenants('the rows of all are counted, before and after', () =>
     database.transaction(erased),
   )
-  if (vacuum) await rewrite(connection, slug, ownerUrl)
+  if (vacuum) await rewrite(session, slug)
   return report
 }
 
@@ -101,7 +105,19 @@ function inWords(slug: string, id: string, before: Census, after: Census, files:
   ].join('\n')
 }
 
-async function rewrite(connection: Connection, slug: string, ownerUrl: string | undefined): Promise<void> {
+/** Postgres passes over the tables that a role may not vacuum, and does not fail. */
+async function requireVacuum(session: Session): Promise<void> {
+  if (dialect === 'sqlite') return
+  const text = `select pg_has_role(relowner, 'usage') or pg_has_role(datdba, 'usage') from pg_class, pg_database
+    where pg_class.oid = 'tenants'::regclass and datname = current_database()`
+  const [[may] = [false]] = (await session.run(raw(text))) as [boolean][]
+  if (!may)
+    throw conflict(
+      'Only the owner of the tables may vacuum them; set MIGRATION_DATABASE_URL to it. Nothing was erased.',
+    )
+}
+
+async function rewrite(session: Session, slug: string): Promise<void> {
   const steps =
     dialect === 'postgres'
       ? ['vacuum']
@@ -112,9 +128,6 @@ async function rewrite(connection: Connection, slug: string, ownerUrl: string | 
           'pragma wal_checkpoint(truncate)',
         ]
   try {
-    await using owner = ownerUrl === undefined ? undefined : connect(ownerUrl, { maxConnections: 1 })
-    // Past the scope, which would put each of them into a transaction, where Postgres does not vacuum.
-    const { session } = (owner ?? connection).root
     for (const step of steps) await session.run(raw(step))
   } catch (cause) {
     throw new Error(`The tenant ${slug} is erased, but the database could not be vacuumed`, { cause })

@@ -21,7 +21,7 @@ export async function writeNewFile(path: string, write: (unfinished: string) => 
   } catch (error) {
     const code = failureCode(error) ?? ''
     if (code === 'EEXIST') throw taken(path)
-    if (/^E[A-Z]+$/.test(code)) throw new Error(`${path} cannot be written: ${code}`)
+    if (/^(E[A-Z]+|SQLITE_FULL)$/.test(code)) throw new Error(`${path} cannot be written: ${code}`)
     throw error
   } finally {
     await rm(unfinished, { force: true })

@@ -54,6 +54,12 @@ export async function createUser(
   }
 }
 
+/** Throws not_found where the tenant has no user of this external id. For the command line. */
+export async function requireUser(database: Database, tenant_id: string, external_id: string): Promise<void> {
+  const found = await database.$count(users, and(eq(users.tenant_id, tenant_id), eq(users.external_id, external_id)))
+  if (found === 0) throw notFound('user')
+}
+
 /** The users of the principal's tenant. */
 export function userStore(deps: JobDeps & PluginDeps, principal: Principal) {
   const { tenant_id, user_id, role } = principal

@@ -1,6 +1,8 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { dialect } from '../../src/database/dialect'
+import { emptyDatabase } from '../own-database'
 import { jwtSecret, seed, startServer, tenantry } from '../process/program'
 import { Callers, interrupted, lostOf } from './callers'
 import { mounted } from './small-disk'
@@ -33,6 +35,22 @@ describe.if(dialect === 'sqlite' && mayMount)('a service whose SQLite file', () 
     expect(callers.kindsOfRefusal).toEqual([interrupted])
     expect(callers.unanswered).toEqual([])
     expect(await lostOf(callers.acknowledged, url)).toEqual([])
+  })
+
+  test('is backed up to a disk without room is told which file cannot be written, and nothing is left of it', async () => {
+    using disk = requireDisk()
+    await using database = await emptyDatabase()
+    await seed(database.url)
+    const file = `${disk.folder}/backup.db`
+
+    disk.fill()
+    const full = await tenantry(['backup', file], { DATABASE_URL: database.url })
+    disk.free()
+    const roomy = await tenantry(['backup', file], { DATABASE_URL: database.url })
+
+    expect(full).toEqual({ code: 1, out: '', err: `tenantry: ${file} cannot be written: SQLITE_FULL\n` })
+    expect(roomy.code).toBe(0)
+    expect(readdirSync(disk.folder)).toEqual(['backup.db'])
   })
 
   test('may not be written does not start, and says why in one line', async () => {

@@ -58,6 +58,7 @@ describe('a failure that nobody foresaw', () => {
     ['CONNECTION_SILENT'],
     ['EPIPE'],
     ['57P01'],
+    ['25006'],
     ['57014'],
     ['53300'],
     ['40001'],

@@ -36,6 +36,11 @@ const create = {
 beforeAll(async () => {
   await tenantry(create.tenant, env)
   await tenantry(create.user, env)
+  await tenantry(['tenant', 'create', '--name=Globex', '--slug=globex'], env)
+  await tenantry(
+    ['user', 'create', '--tenant=globex', '--external-id=gus', '--email=gus@globex.example', '--role=admin'],
+    env,
+  )
 })
 
 const commands = [
@@ -135,6 +140,8 @@ describe('a command that cannot be carried out', () => {
       'The name of a tenant has 1 to 200 characters.',
     ],
     ['a token for a tenant that is not there', ['token', '--tenant=nobody', '--user=ada'], 'There is no such tenant.'],
+    ['a token for a user who is not there', ['token', '--tenant=acme', '--user=adda'], 'There is no such user.'],
+    ["a token for another tenant's user", ['token', '--tenant=acme', '--user=gus'], 'There is no such user.'],
     ['a token for an unknown role', token('--role=root'), '--role must be one of viewer, operator, admin'],
     ['a token that lives no second', token('--ttl=0'), '--ttl must be 1 to 86400 seconds'],
     ['a token that lives longer than a day', token('--ttl=86401'), '--ttl must be 1 to 86400 seconds'],
@@ -323,6 +330,7 @@ describe('a database that cannot be opened', () => {
 
   test.each([
     ['refuses connections', 'postgres://app:hushhush@127.0.0.1:1/app', /ECONNREFUSED/],
+    ['stands behind white space', ' postgres://app:hushhush@127.0.0.1:1/app', /ECONNREFUSED/],
     ['has an unreadable password', 'postgres://app:hush%hush@127.0.0.1:1/app', /DATABASE_URL is no URL/],
     ['has an unreadable address', 'postgres://app:hush/hush@127.0.0.1:1/app', /DATABASE_URL is no URL/],
     ['is a folder', `sqlite:${folder}`, /SQLITE_CANTOPEN/],
@@ -335,6 +343,20 @@ describe('a database that cannot be opened', () => {
     expect(ran.err).toMatch(/^tenantry: [^\n]*DATABASE_URL[^\n]*\n$/)
     expect(ran.err).toMatch(reason)
     expect(ran.err).not.toMatch(/hush|\bat \S+:\d+/)
+  })
+})
+
+describe.if(dialect === 'postgres')('a database that the server does not have', () => {
+  test('is told in words', async () => {
+    const url = Object.assign(new URL(shared.url), { pathname: '/nowhere_to_be_found' })
+
+    const ran = await tenantry(['migrate'], { DATABASE_URL: url.href })
+
+    expect(ran).toEqual({
+      code: 1,
+      out: '',
+      err: 'tenantry: The database could not be opened and brought up to date: the server has no database of that name; look at DATABASE_URL; because: PostgresError 3D000\n',
+    })
   })
 })
 

@@ -51,3 +51,30 @@ describe.each(ways)('a start with %s', (_way, args, env) => {
     expect(served.log.join('\n')).not.toContain('was migrated')
   })
 })
+
+describe('MIGRATE_ON_START=off', () => {
+  test.each<[string, string[]]>([
+    ['tenant create', ['--name=Acme', '--slug=acme']],
+    ['analytics verify', []],
+  ])('has other commands leave a database as it is that is not up to date: %s', async (command, options) => {
+    const args = [...command.split(' '), ...options]
+    await using database = await emptyDatabase()
+    await using connection = connect(database.url)
+    await migrate(connection.root, migrations.slice(0, -1))
+    const before = await contents(connection)
+    const env = { DATABASE_URL: database.url, MIGRATE_ON_START: 'off' }
+
+    const refused = await tenantry(args, env)
+    const after = await contents(connection)
+    const migrated = await tenantry(['migrate'], env)
+    const ran = await tenantry(args, env)
+
+    expect(refused).toEqual({
+      code: 1,
+      out: '',
+      err: `tenantry: The database lacks 1 migrations (first ${migrations.at(-1)?.tag}), and this start is not to apply them; run tenantry migrate, or start with MIGRATE_ON_START=on\n`,
+    })
+    expect(after).toEqual(before)
+    expect([migrated.code, ran.code]).toEqual([0, 0])
+  })
+})

@@ -13,9 +13,12 @@ export const jwtSecret = 'kR7v2XwQ9mZp4TnB8sLd3FhJ6cYg1AeU'
 
 type Environment = Record<string, string>
 
+/** Bun, without the .env that whoever runs the tests may have for compose.yaml. */
+const bun = [process.execPath, '--no-env-file']
+
 /** Runs a command to its end with nothing in its environment but what is given. */
 export async function tenantry(args: readonly string[], env: Environment, { cwd }: { cwd?: string } = {}) {
-  const child = Bun.spawn([process.execPath, cli, ...args], {
+  const child = Bun.spawn([...bun, cli, ...args], {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(cwd !== undefined && { cwd }),
@@ -54,7 +57,7 @@ export async function startServer(
     args = [],
   }: { preload?: string; cwd?: string; program?: string; args?: readonly string[] } = {},
 ): Promise<Served> {
-  const own = program ? [program] : [process.execPath, ...(preload ? ['--preload', preload] : []), cli]
+  const own = program ? [program] : [...bun, ...(preload ? ['--preload', preload] : []), cli]
   const child = Bun.spawn([...own, 'serve', ...args], {
     env: { JWT_SECRET: jwtSecret, PORT: '0', ...env },
     stdio: ['ignore', 'ignore', 'pipe'],

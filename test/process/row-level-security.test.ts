@@ -112,6 +112,30 @@ describe.if(isSuperuser)('tenantry serve', () => {
     expect(await rowsOf(owner, vacuumed)).toEqual([{ relname: 'messages' }])
   })
 
+  test('erases nothing where it is to vacuum and does not know the owner, who alone may', async () => {
+    await using database = await emptyDatabase()
+    const MIGRATION_DATABASE_URL = asUser(database.url)
+    const DATABASE_URL = asUser(database.url, `${serviceRole}_vacuum`)
+    roles.push(`${serviceRole}_vacuum`)
+    await tenantry(['demo'], { ...env, DATABASE_URL, MIGRATION_DATABASE_URL })
+
+    const refused = await tenantry(['tenant', 'erase', '--tenant=acme', '--yes=acme', '--vacuum'], {
+      ...env,
+      DATABASE_URL,
+    })
+
+    await using owner = connect(MIGRATION_DATABASE_URL, { maxConnections: 1 })
+    expect(refused).toEqual({
+      code: 1,
+      out: '',
+      err: 'tenantry: Only the owner of the tables may vacuum them; set MIGRATION_DATABASE_URL to it. Nothing was erased.\n',
+    })
+    expect(await rowsOf(owner, 'select slug from tenants order by slug')).toEqual([
+      { slug: 'acme' },
+      { slug: 'globex' },
+    ])
+  })
+
   test('says whose migration it is where its own role may not bring the tables up to date', async () => {
     await using database = await emptyDatabase()
     const DATABASE_URL = asUser(database.url, `${serviceRole}_bare`)

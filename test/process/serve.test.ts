@@ -146,6 +146,49 @@ describe('the start', () => {
   })
 })
 
+describe('an address that cannot be listened at', () => {
+  test.each(['203.0.113.1', '1.2.3'])('is told in one line that names the variables: %s', async (HOST) => {
+    await using database = await emptyDatabase()
+    const env = { DATABASE_URL: database.url, JWT_SECRET: jwtSecret, LOG_LEVEL: 'error', PORT: '0' }
+
+    const ran = await tenantry(['serve'], { ...env, HOST })
+
+    expect(ran).toEqual({
+      code: 1,
+      out: '',
+      err: expect.stringMatching(
+        /^tenantry: The server cannot listen on port 0; look at HOST and PORT; because: [^\n]+\n$/,
+      ),
+    })
+  })
+})
+
+describe.if(process.platform === 'linux')('a log that cannot be written', () => {
+  test('ends nothing', async () => {
+    await using database = await emptyDatabase()
+    const cli = join(import.meta.dir, '../../src/cli.ts')
+    const child = Bun.spawn([process.execPath, cli, 'serve', '--demo'], {
+      env: { DATABASE_URL: database.url, JWT_SECRET: jwtSecret, PORT: '0' },
+      stdio: ['ignore', 'pipe', Bun.file('/dev/full')],
+      timeout: 50_000,
+      killSignal: 'SIGKILL',
+    })
+    let said = ''
+    const decoder = new TextDecoder()
+    for await (const bytes of child.stdout) {
+      said += decoder.decode(bytes, { stream: true })
+      if (said.includes('curl -s')) break
+    }
+    const [url] = /http:\/\/[\d.:]+/.exec(said) ?? []
+
+    const statuses = [await fetch(`${url}/health/ready`), await fetch(`${url}/health`)].map(({ status }) => status)
+    child.kill('SIGTERM')
+
+    expect(statuses).toEqual([200, 200])
+    expect(await child.exited).toBe(0)
+  })
+})
+
 describe('a promise that fails and that nobody awaits', () => {
   test('is one line in the log and does not end the process', async () => {
     await using database = await emptyDatabase()

@@ -167,6 +167,26 @@ describe('a tenant that is erased', () => {
     expect(await rowsIn(database.url, 'select slug from tenants')).toEqual([{ slug: 'globex' }])
   })
 
+  test.if(dialect === 'postgres')('may take longer than a request may, unless the address says otherwise', async () => {
+    await using database = await emptyDatabase()
+    await seed(database.url)
+    {
+      await using connection = connect(database.url)
+      const needs = "if current_setting('statement_timeout') <> '0' then raise 'it would be ended'; end if; return old;"
+      await rowsOf(connection, `create function need() returns trigger language plpgsql as $$ begin ${needs} end $$`)
+      await rowsOf(connection, 'create trigger need before delete on users for each row execute function need()')
+    }
+    const limited = new URL(database.url)
+    limited.searchParams.set('statement_timeout', '60000')
+    const erase = ['tenant', 'erase', '--tenant=acme', '--yes=acme']
+
+    const refused = await tenantry(erase, { DATABASE_URL: limited.href })
+    const ran = await tenantry(erase, { DATABASE_URL: database.url })
+
+    expect(refused).toMatchObject({ code: 1, out: '' })
+    expect(ran).toMatchObject({ code: 0, err: '' })
+  })
+
   test('does not disturb the chats of another', async () => {
     await using database = await emptyDatabase()
     const env = { DATABASE_URL: database.url }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { ConfigError, readAddresses, readConfig } from '../../src/config'
+import { ConfigError, readAddresses, readConfig, readListener } from '../../src/config'
 import { mistakesIn } from './mistakes'
 
 const secret = 'kR7v2XwQ9mZp4TnB8sLd3FhJ6cYg1AeU'
@@ -140,6 +140,8 @@ describe('Configuration', () => {
     ['DATABASE_URL', 'mysql://db/tenantry', {}],
     ['DATABASE_URL', 'data/tenantry.db', {}],
     ['DATABASE_URL', 'sqlite:', {}],
+    ['DATABASE_URL', 'sqlite://data/tenantry.db', {}],
+    ['DATABASE_URL', 'sqlite:/data/tenantry.db?mode=rwc', {}],
     ['DATABASE_URL', 'postgres://', {}],
     ['DATABASE_URL', 'postgres://tenantry:50%@db/tenantry', {}],
     ['MIGRATE_ON_START', 'false', {}],
@@ -155,6 +157,8 @@ describe('Configuration', () => {
     ['PROVIDER_BASE_URL', 'localhost:11434', { PROVIDER_MODEL: 'm' }],
     ['PROVIDER_BASE_URL', 'unix:///run/models.sock', { PROVIDER_MODEL: 'm' }],
     ['PROVIDER_BASE_URL', 'https://key@models.internal', { PROVIDER_MODEL: 'm' }],
+    ['PROVIDER_API_KEY', 'sk-models\tsk-others', {}],
+    ['PROVIDER_API_KEY', 'sk-mödels', {}],
     ['PROVIDER_TIMEOUT_MS', '0', {}],
     ['PROVIDER_TIMEOUT_MS', '3600001', {}],
     ['PROVIDER_TIMEOUT_MS', '20s', {}],
@@ -207,6 +211,7 @@ describe('Configuration', () => {
     ['LOG_LEVEL', 'INFO', {}],
     ['METRICS_TOKEN', 'fifteen-bytes..', {}],
     ['METRICS_TOKEN', 'sixteen bytes, and more', {}],
+    ['METRICS_TOKEN', 'sixteen-bytes-and-möre', {}],
     ['OPENAPI', 'false', {}],
     ['JOBS_CONCURRENCY', '101', {}],
     ['SHUTDOWN_GRACE_MS', '600001', {}],
@@ -218,9 +223,29 @@ describe('Configuration', () => {
     expect(mistakesIn({ JWT_SECRET: secret, ...others })).toEqual([])
   })
 
+  test('wants the role that the owner is to make named', () => {
+    const MIGRATION_DATABASE_URL = 'postgres://owner:pw@db/tenantry'
+    const [unnamed, named] = ['postgres://db/tenantry', 'postgres://tenantry@db/tenantry'].map((DATABASE_URL) =>
+      mistakesIn({ JWT_SECRET: secret, DATABASE_URL, MIGRATION_DATABASE_URL }),
+    )
+
+    expect(unnamed).toEqual([
+      'DATABASE_URL must name the role that the service is to have (postgres://tenantry:...@...) where MIGRATION_DATABASE_URL is set',
+    ])
+    expect(named).toEqual([])
+  })
+
+  test('takes an IPv6 address in brackets, as in a URL, for the address', () => {
+    const hosts = ['[::1]', '[::]', '::1'].map((HOST) => readConfig({ JWT_SECRET: secret, HOST }).host)
+
+    expect(hosts).toEqual(['::1', '::', '::1'])
+    expect(readListener({ HOST: '[::1]' }).host).toBe('::1')
+  })
+
   const good: [string, string][] = [
     ['DATABASE_URL', 'sqlite::memory:'],
     ['DATABASE_URL', 'sqlite:/var/lib/tenantry/tenantry.db'],
+    ['DATABASE_URL', 'sqlite:///var/lib/tenantry/tenantry.db'],
     ['DATABASE_URL', 'postgresql://db/tenantry'],
     ['PORT', '0'],
     ['PORT', '65535'],
@@ -248,6 +273,7 @@ describe('Configuration', () => {
       JWT_SECRET: canary,
       JWT_JWKS_URL: canary,
       PROVIDER_BASE_URL: canary,
+      PROVIDER_API_KEY: `${canary}\t${canary}`,
       PROVIDER_TIMEOUT_MS: canary,
       PROVIDER_FIRST_BYTE_TIMEOUT_MS: canary,
       PROVIDER_IDLE_TIMEOUT_MS: canary,
