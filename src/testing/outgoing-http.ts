@@ -16,7 +16,9 @@ export class OutgoingHttp {
 
   /** Answers requests to this URL; each call of the app gets a copy. What is said last is what holds. */
   on(method: string, url: string, answer: Answer): this {
-    this.#scripts.push({ method, url, answer })
+    const { href } = URL.parse(url) ?? {}
+    if (href === undefined) throw new Error(`http.on takes a whole URL, and ${url} is none.`)
+    this.#scripts.push({ method: method.toUpperCase(), url: href, answer })
     return this
   }
 

@@ -72,6 +72,18 @@ describe('an answer scripted for a request of the app', () => {
     expect(before).toMatchObject([{ body: '200' }, { body: '200' }])
     expect(after).toMatchObject({ body: '503' })
   })
+
+  test('is found however its method and address are written', async ({ http }) => {
+    http.on('patch', 'HTTPS://Hooks.example', new Response('found'))
+
+    const response = await fetch('https://hooks.example/', { method: 'PATCH' })
+
+    expect(await response.text()).toBe('found')
+  })
+
+  test('needs a whole address', ({ http }) => {
+    expect(() => http.on('GET', '/notes', new Response())).toThrow('http.on takes a whole URL, and /notes is none.')
+  })
 })
 
 const runs: string[] = []
