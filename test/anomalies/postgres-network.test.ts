@@ -42,7 +42,7 @@ describe.if(dialect === 'postgres')('a service behind a bad network', () => {
 
     expect(callers.kindsOfRefusal).toEqual([interrupted])
     expect(callers.unanswered).toEqual([])
-    expect(callers.longestMs).toBeLessThan(8000)
+    expect(callers.longestMs).toBeLessThan(15_000) // the driver itself would wait for 20 s or longer
     expect(await lostOf(callers.acknowledged, postgres.url)).toEqual([])
   })
 
@@ -83,7 +83,7 @@ describe.if(dialect === 'postgres')('a service behind a bad network', () => {
     expect(frozen).toBeGreaterThan(2900)
     expect(callers.kindsOfRefusal).toEqual([interrupted])
     expect(callers.unanswered).toEqual([])
-    expect(callers.longestMs).toBeLessThan(8000)
+    expect(callers.longestMs).toBeLessThan(15_000) // the driver itself would wait for 20 s or longer
     expect(await lostOf(callers.acknowledged, postgres.url)).toEqual([])
   })
 })

