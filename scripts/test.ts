@@ -75,11 +75,13 @@ async function onBackend(name: string, url: string, turn: Promise<unknown>): Pro
 
 /** What failed, by file: all that Bun printed between two tests that did not fail, and the lines that name who did. */
 function failuresIn(results: string, title: string): Failure[] {
-  const [beforeFirst = '', ...filesAndTexts] = Bun.stripANSI(results).split(/^(\S+\.test\.tsx?):$/m)
+  // After a long run, Bun lists at the end once more what did not pass, by name.
+  const [said = ''] = Bun.stripANSI(results).split(/^\d+ tests (?:skipped|todo|failed):$/m)
+  const [beforeFirst = '', ...filesAndTexts] = said.split(/^(\S+\.test\.tsx?):$/m)
   const found: Failure[] = []
-  for (const [at, said] of [beforeFirst, ...filesAndTexts].entries()) {
+  for (const [at, part] of [beforeFirst, ...filesAndTexts].entries()) {
     const where = at === 0 ? title : `${title}, ${filesAndTexts[at - 2]}`
-    for (const text of said.split(/^(?:\((?:pass|skip|todo)\) .*| +\d+ pass$[\s\S]*)$/m)) {
+    for (const text of part.split(/^(?:\((?:pass|skip|todo)\) .*| +\d+ pass$[\s\S]*)$/m)) {
       const names = text.match(/^(?:\(fail\) .*|# Unhandled error between tests)$/gm) ?? []
       if (names.length > 0)
         found.push({ names: names.map((name) => `${where}: ${name}`), text: `${where}:\n${text.trim()}` })

@@ -18,6 +18,8 @@ test('is not right', () => expect(1).toBe(2))
 test.skip('is left out', () => {})
 test('takes too long', () => new Promise(() => {}), 20)
 `
+/** Of so many, Bun itself lists again at the end which failed. */
+const many = "test.each(Array.from({ length: 100 }, (_, n) => [n]))('is one of many: %d', () => {})\n"
 const unreadable = "throw new Error('cannot be read')\n"
 
 async function run(name: string, source: string) {
@@ -34,12 +36,12 @@ async function run(name: string, source: string) {
 describe('bun run test, where tests fail,', () => {
   let result: Awaited<ReturnType<typeof run>>
   beforeAll(async () => {
-    result = await run('some.test.ts', some)
+    result = await run('some.test.ts', some + many)
   })
 
   test('fails, and counts what came of both databases', () => {
     expect(result.exitCode).toBe(1)
-    expect(result.lines.at(-1)).toBe('2 passed, 4 failed, 2 skipped')
+    expect(result.lines.at(-1)).toBe('202 passed, 4 failed, 2 skipped')
   })
 
   test('names them at its end', () => {
