@@ -2,6 +2,7 @@ import { drizzle } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql, type TransactionSql } from 'postgres'
 import type { DatabaseLoad, Queries, RunStatement } from './database'
 import type { Reach } from './reach'
+import { readRowsQuickly } from './rows'
 import type { Session, Statement } from './session'
 import { answered, type Patience, Silence, wait } from './silence'
 
@@ -99,7 +100,9 @@ const queriesFor =
         run({ text, params, shape: 'objects' }).then(...handlers),
       values: () => run({ text, params, shape: 'arrays' }),
     })
-    return drizzle({ client: { options: client.options, unsafe } as unknown as Sql })
+    const queries = drizzle({ client: { options: client.options, unsafe } as unknown as Sql })
+    readRowsQuickly(queries._.session, 'execute', run)
+    return queries
   }
 
 /** How long a transaction is done again, in ms: of many that change one row, each try lets one through. */

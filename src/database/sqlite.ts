@@ -6,6 +6,7 @@ import { type AsyncRemoteCallback, SQLiteRemoteSession, SqliteRemoteDatabase } f
 import type { DatabaseLoad, Queries, RunStatement } from './database'
 import { groupCommit } from './group-commit'
 import { waitingForLock } from './locked'
+import { readRowsQuickly } from './rows'
 import type { Session, Statement } from './session'
 
 Client.MAX_QUERY_CACHE_SIZE = 500 // 20 by default, fewer than the distinct statements of a service
@@ -52,6 +53,7 @@ function queriesOver(run: RunStatement): Queries {
   }
   const dialect = new PlannedOnce()
   const session = new SQLiteRemoteSession(execute, dialect, undefined)
+  readRowsQuickly(session, 'all', run)
   return new SqliteRemoteDatabase('async', dialect, session, undefined) as unknown as Queries
 }
 
