@@ -1,13 +1,14 @@
 import type { Database as Client } from 'bun:sqlite'
 import type { Session, Statement } from '../database/session'
+import { foreignKeysMayWait } from './guards'
 
 /** What COMMIT checks and forgets, beyond keeping the rows. Read from the schema once for a run's database. */
 export type CommitRules = {
   dialect: 'sqlite' | 'postgres'
   /** Constraints that wait for COMMIT by themselves: names on Postgres; on SQLite only whether there are any. */
   deferred: readonly string[]
-  /** Whether an app can make constraints wait: SET CONSTRAINTS, `pragma defer_foreign_keys`. */
-  deferrable: boolean
+  /** Whether the app may have made constraints wait: SET CONSTRAINTS, `pragma defer_foreign_keys`. Asking costs a statement. */
+  mayDefer(): boolean
 }
 
 const raw = (text: string, params: readonly unknown[] = []) => ({ text, params, shape: 'objects' as const })
@@ -19,7 +20,8 @@ export async function readCommitRules(session: Session, dialect: 'sqlite' | 'pos
       : `select name, lower(sql) like '%initially deferred%' as deferred from sqlite_master where type = 'table' and lower(sql) like '%references%'`
   const rows = (await session.run(raw(text))) as { name: string; deferred: boolean | number }[]
   const deferred = rows.flatMap((row) => (row.deferred ? [row.name] : []))
-  return { dialect, deferred, deferrable: rows.length > 0 }
+  const mayDefer = () => rows.length > 0 && (dialect === 'postgres' || foreignKeysMayWait())
+  return { dialect, deferred, mayDefer }
 }
 
 /** Whether a statement on its own, which commits by itself, leaves COMMIT something to check or to forget. */
@@ -45,7 +47,7 @@ export async function realCommit<T>(
       return value
     }, reach)
     .finally(async () => {
-      if (rules.dialect === 'sqlite' && rules.deferrable && isOn((await outer.run(raw(deferring)))[0]))
+      if (rules.dialect === 'sqlite' && rules.mayDefer() && isOn((await outer.run(raw(deferring)))[0]))
         await outer.run(raw(deferNoMore))
     })
   if (rules.dialect === 'postgres') {
@@ -56,12 +58,12 @@ export async function realCommit<T>(
 }
 
 async function checkDeferred(session: Session, rules: CommitRules): Promise<void> {
-  if (!rules.deferrable) return
   if (rules.dialect === 'postgres') {
-    await session.run(raw('set constraints all immediate'))
+    if (rules.mayDefer()) await session.run(raw('set constraints all immediate'))
     return
   }
-  if (!mayBeBroken(rules, (await session.run(raw(deferring)))[0])) return
+  const doWait = rules.mayDefer() && isOn((await session.run(raw(deferring)))[0])
+  if (!doWait && rules.deferred.length === 0) return
   const [keys] = await session.run(raw('pragma foreign_keys'))
   if (!isOn(keys)) return
   const broken = await session.run(raw('pragma foreign_key_check'))
@@ -70,21 +72,21 @@ async function checkDeferred(session: Session, rules: CommitRules): Promise<void
 
 /** The same for a driver that does not wait. */
 export function checkDeferredSync(client: Client, rules: CommitRules): void {
-  if (!rules.deferrable || !mayBeBroken(rules, client.query(deferring).get())) return
+  const doWait = rules.mayDefer() && isOn(client.query(deferring).get())
+  if (!doWait && rules.deferred.length === 0) return
   if (!isOn(client.query('pragma foreign_keys').get())) return
   if (client.query('pragma foreign_key_check').all().length > 0) throw brokenForeignKey()
 }
 
 /** Until COMMIT, which there is none of here. Asked first, because SQLite plans all statements anew when it is said. */
-export function deferNoMoreSync(client: Client, { deferrable }: CommitRules): void {
-  if (deferrable && isOn(client.query(deferring).get())) client.run(deferNoMore)
+export function deferNoMoreSync(client: Client, { mayDefer }: CommitRules): void {
+  if (mayDefer() && isOn(client.query(deferring).get())) client.run(deferNoMore)
 }
 
 const deferring = 'pragma defer_foreign_keys'
 const deferNoMore = 'pragma defer_foreign_keys = off'
 /** What a pragma answers has its own name. */
 const isOn = (row: unknown): boolean => typeof row === 'object' && row !== null && Number(Object.values(row)[0]) === 1
-const mayBeBroken = ({ deferred }: CommitRules, asked: unknown) => deferred.length > 0 || isOn(asked)
 
 /** As SQLite itself says it at COMMIT. */
 const brokenForeignKey = () =>

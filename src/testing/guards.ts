@@ -44,9 +44,15 @@ const impossible: readonly { pattern: RegExp; what: string; why: string }[] = [
 /** Texts that were found harmless: an app has few, and says each of them often. */
 const harmless = new Set<string>()
 
+let someWait = false
+/** False as long as no statement of the run has made foreign keys wait for COMMIT on SQLite, so that nobody needs to ask. */
+export const foreignKeysMayWait = (): boolean => someWait
+
 /** Throws for what only a database of the test's own can show. Literals and comments do not count. */
-export function requireForkable(text: string): void {
+export function requireForkable(text: string, tolerated: readonly RegExp[] = []): void {
   if (harmless.has(text)) return
+  someWait ||= /\bdefer_foreign_keys\b/i.test(text)
+  if (tolerated.some((statement) => statement.test(text))) return
   const bare = text.replace(/'(?:[^']|'')*'|\$(\w*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\//g, ' ')
   const found = impossible.find(({ pattern }) => pattern.test(bare))
   if (found) {

@@ -38,7 +38,10 @@ const insideRewind = new AsyncLocalStorage<Sandbox>()
  * place inside a transaction that will be rolled back, at the level `fork` a database of the test's own.
  */
 export class Sandbox implements Session {
-  readonly pooled: boolean
+  /** It has a queue of its own, where it needs one. */
+  readonly pooled = true
+  /** Whether there are connections for several things at the same time. */
+  readonly #concurrent: boolean
   #busy = false
   /** How many things go on at the same time, where there are connections for it. */
   #pooled = 0
@@ -55,7 +58,7 @@ export class Sandbox implements Session {
     private readonly options: Options,
   ) {
     const { level, dialect } = options
-    this.pooled = level === 'fork' && opened.pooled === true
+    this.#concurrent = level === 'fork' && opened.pooled === true
     this.inner = this.#untilClosed(opened)
     // From here on, a failed statement is undone by itself.
     if (level === 'savepoint' && dialect === 'postgres')
@@ -279,7 +282,7 @@ export class Sandbox implements Session {
   /** One thing at a time, where a transaction is one thing: interleaved savepoints would release and undo each other's work. */
   async #alone<T>(what: string, work: () => Promise<T>): Promise<T> {
     this.#requireOpen(what)
-    if (this.pooled) return await this.#together(work)
+    if (this.#concurrent) return await this.#together(work)
     if (this.#isInTransaction()) {
       const error = `The outer database handle was used inside a transaction (${short(what)}). On one connection it would wait for that transaction, and the transaction for it. Use the transaction's own handle.`
       this.options.ledger.record({ text: what, params: [], ms: 0, depth: 0, outside: true, error })
@@ -342,7 +345,7 @@ export class Sandbox implements Session {
 
   #requirePossible(text: string): void {
     const { level, tolerated = [] } = this.options
-    if (level === 'savepoint' && !tolerated.some((statement) => statement.test(text))) requireForkable(text)
+    if (level === 'savepoint') requireForkable(text, tolerated)
   }
 
   #isInTransaction(): boolean {

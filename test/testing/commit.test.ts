@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import type { Session } from '../../src/database/session'
 import { realCommit } from '../../src/testing/commit'
 
-const rules = { dialect: 'sqlite', deferred: [], deferrable: true } as const
+const rules = { dialect: 'sqlite', deferred: [], mayDefer: () => true } as const
 
 /** Says that checks were deferred or not, and notes what it was asked. */
 function noting(isDeferring: boolean): { session: Session; asked: string[] } {
@@ -25,4 +25,12 @@ test('a transaction on SQLite switches deferred checks off only where the app ha
 
   expect(usual.asked).not.toContain('pragma defer_foreign_keys = off')
   expect(deferring.asked.at(-1)).toBe('pragma defer_foreign_keys = off')
+})
+
+test('a transaction on SQLite asks nothing where nobody can have asked for deferred checks', async () => {
+  const { session, asked } = noting(false)
+
+  await realCommit(session, { ...rules, mayDefer: () => false }, async () => {})
+
+  expect(asked).toEqual([])
 })
