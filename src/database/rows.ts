@@ -1,4 +1,13 @@
-import { Column, type DriverValueDecoder, DrizzleQueryError, is, noopDecoder, Param, Placeholder, SQL } from 'drizzle-orm'
+import {
+  Column,
+  type DriverValueDecoder,
+  DrizzleQueryError,
+  is,
+  noopDecoder,
+  Param,
+  Placeholder,
+  SQL,
+} from 'drizzle-orm'
 import type { RunStatement } from './database'
 
 type Query = { readonly sql: string; readonly params: readonly unknown[] }

@@ -1,5 +1,5 @@
 import { AppError } from '../errors'
-import { inTime } from '../in-time'
+import { inTime, Patience } from '../in-time'
 import { type Chunk, type Provider, ProviderFailure, type ProviderRequest } from './provider'
 
 /** How long and how much a reply may take. All times in ms. */
@@ -74,6 +74,7 @@ async function* attend(
   signal.throwIfAborted()
   signal.addEventListener('abort', leave, { once: true })
   const chunks = provider.reply(request, { stream, signal: stop.signal })[Symbol.asyncIterator]()
+  const patience = new Patience({ late, signal })
   const startedAt = performance.now()
   let firstPieceMs: number | undefined
   // As long as nothing else is known: whoever reads stops reading.
@@ -85,7 +86,7 @@ async function* attend(
         deadline - performance.now(),
         !stream ? limits.totalMs : first ? limits.firstByteMs : limits.idleMs,
       )
-      const { value, done } = await inTime(chunks.next(), { ms: patienceMs, late, signal })
+      const { value, done } = await patience.waitFor(chunks.next(), patienceMs)
       firstPieceMs ??= done ? undefined : performance.now() - startedAt
       if (done) throw new ProviderFailure('The reply was cut before its end.', 'failed')
       if (value.type === 'text') length += value.text.length
@@ -102,6 +103,7 @@ async function* attend(
     if (!signal.aborted) outcome = isLate ? 'timeout' : 'failed'
     throw error
   } finally {
+    patience.over()
     signal.removeEventListener('abort', leave)
     if (outcome !== 'ok') stop.abort()
     // Not awaited: a provider that hangs would hang here too.
