@@ -71,8 +71,9 @@ function rowReader(fields: readonly Field[]): ((row: unknown) => Record<string, 
   return (row) => {
     const values = row as readonly unknown[]
     const read: Record<string, unknown> = {}
-    for (const [at, { name, decoder }] of columns.entries()) {
-      const value = values[at]
+    let at = 0
+    for (const { name, decoder } of columns) {
+      const value = values[at++]
       read[name] = decoder && value !== null ? decoder.mapFromDriverValue(value) : value
     }
     return read

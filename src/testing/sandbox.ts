@@ -4,6 +4,7 @@ import type { Session, Statement } from '../database/session'
 import { type CommitRules, checkDeferredSync, deferNoMoreSync, needsCommit, realCommit } from './commit'
 import { requireForkable } from './guards'
 import type { Ledger } from './ledger'
+import { onlyReads } from './reads'
 
 export type Dialect = 'sqlite' | 'postgres'
 export type IsolationLevel = 'savepoint' | 'fork'
@@ -79,8 +80,9 @@ export class Sandbox implements Session {
 
   /** A savepoint before each statement would cost two round trips; one behind it is sent along and nobody waits for it. */
   async #undoable(statement: Statement): Promise<unknown[]> {
+    const recorded = this.#recorded(this.inner, statement, 0)
     try {
-      return await this.#keep(this.#recorded(this.inner, statement, 0))
+      return await (onlyReads(statement.text) ? recorded : this.#keep(recorded))
     } catch (error) {
       await this.inner.run({ text: `rollback to savepoint ${step}`, params: [], shape: 'arrays' })
       throw error

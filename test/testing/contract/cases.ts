@@ -108,6 +108,24 @@ export const cases = [
     },
   },
   {
+    name: 'a failed statement undoes nothing that came before it, not even what a query wrote',
+    run: async ({ perform, dialect }: Stage) => {
+      const seen = await perform(function* () {
+        yield* add('written')
+        yield* names()
+        if (dialect === 'postgres') {
+          yield* ask(`create function put(text) returns void language sql as 'insert into items (name) values ($1)'`)
+          yield* ask(`select put('by a query')`)
+        }
+        yield* names()
+        yield* failure(() => ask('select nonsense from nowhere'))
+        return yield* names()
+      })
+
+      expect(seen).toEqual(dialect === 'postgres' ? ['by a query', 'seeded', 'written'] : ['seeded', 'written'])
+    },
+  },
+  {
     name: 'a failed statement inside a transaction poisons all of it',
     run: async ({ perform }: Stage) => {
       const later: string[] = []
