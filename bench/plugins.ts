@@ -15,7 +15,7 @@ const rounds = quick ? 2 : 7
 
 await using upstream = await startProgram('upstream.ts')
 await using receiver = await startProgram('upstream.ts')
-const encryptionKey = Buffer.alloc(32, 7).toString('base64')
+const encryptionKey = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('base64')
 
 type Configs = Record<string, Record<string, unknown>>
 const inTheChat: Configs = {

@@ -211,8 +211,12 @@ function read(env: Environment, mistakes: string[]) {
   const key = (name: string): string | undefined => {
     const value = text(name)
     // Buffer skips what is not base64, so the form is looked at too.
-    if (value !== undefined && !(/^[\w+/-]{43}=?$/.test(value) && Buffer.from(value, 'base64').length === 32))
+    const bytes = value !== undefined && /^[\w+/-]{43}=?$/.test(value) ? Buffer.from(value, 'base64') : undefined
+    if (value !== undefined && bytes?.length !== 32)
       mistakes.push(`${name} must be 32 bytes in base64 (openssl rand -base64 32)`)
+    // Of 32 random bytes, some 30 differ. A guessable key may still open, so that another can take its place.
+    else if (bytes && new Set(bytes).size < 12 && name === 'ENCRYPTION_KEY')
+      mistakes.push(`${name} is a guessable value; make one (openssl rand -base64 32)`)
     return value
   }
 

@@ -20,7 +20,7 @@ import { Lifetime } from './lifetime'
 import { watchEventLoop } from './metrics/event-loop'
 import { Metrics } from './metrics/metrics'
 import { readBacklog } from './metrics/queue'
-import { openFiles } from './plugins/files'
+import { openFiles, requireFolder } from './plugins/files'
 import { requireKeys } from './plugins/keys'
 import { plugins } from './plugins/registry'
 import { echoProvider } from './providers/echo'
@@ -40,6 +40,14 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
   process.stderr.on('error', () => {})
   process.on('unhandledRejection', (error) => reporter.unexpected(error, { doing: 'something that nobody awaited' }))
 
+  // From the beginning: the first process of a container does not hear of a signal that it has no handler for.
+  let end = (signal: string): void => {
+    reporter.info('Ended before it listened.', { signal })
+    process.exit(0)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end(signal))
+
+  if (config.exportDir !== undefined) await requireFolder(config.exportDir)
   const { connection, applied } = await openDatabase(config, { migrates: config.migrateOnStart })
   if (applied.length > 0) reporter.info('The database was migrated.', { migrations: applied.join(',') })
 
@@ -132,7 +140,7 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
 
   if (config.jobsConcurrency > 0) worker.start()
 
-  const end = async (signal: string) => {
+  const drain = async (signal: string) => {
     reporter.info('Ending: no new requests, running ones may finish.', { signal, grace_ms: config.shutdownGraceMs })
     // Closes the port and idle connections at once, and resolves when the last running request is answered.
     lifetime.run(() => server.stop())
@@ -146,17 +154,15 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
     reporter.info('Ended.')
   }
   const exit = (signal: string) =>
-    end(signal).then(
+    drain(signal).then(
       () => process.exit(0),
       (error) => {
         reporter.unexpected(error, { doing: 'ending' })
         process.exit(1)
       },
     )
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    // Whoever asks a second time does not want to wait for the grace.
-    process.on(signal, () => (lifetime.draining ? lifetime.cut() : void exit(signal)))
-  }
+  // Whoever asks a second time does not want to wait for the grace.
+  end = (signal) => (lifetime.draining ? lifetime.cut() : void exit(signal))
 
   return { url: server.url.origin, database: connection.database }
 }

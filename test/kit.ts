@@ -32,7 +32,7 @@ export const jwtConfig = {
   audience: 'tenantry',
   jwksUrl: undefined,
 }
-export const encryptionKey = 'q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA='
+export const encryptionKey = 'vMq83RWeJ5Td0kP7xI2cLs9hZfNyA4uGb6OoEw1XQrk='
 export const startsAt = new Date('2026-03-02T09:00:00.000Z')
 
 // Statements go to the database of the running test; this connection itself is never used.

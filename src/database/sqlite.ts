@@ -1,5 +1,5 @@
 import { Database as Client, type SQLQueryBindings } from 'bun:sqlite'
-import { mkdirSync, statSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { SQLiteAsyncDialect } from 'drizzle-orm/sqlite-core'
 import { type AsyncRemoteCallback, SQLiteRemoteSession, SqliteRemoteDatabase } from 'drizzle-orm/sqlite-proxy'
@@ -14,7 +14,7 @@ Client.MAX_QUERY_CACHE_SIZE = 500 // 20 by default, fewer than the distinct stat
 /** Opens `sqlite:<path>` (missing folders are made) or `sqlite::memory:`; or, in memory, a copy from its bytes. */
 export function open(source: string | Uint8Array) {
   const path = typeof source === 'string' ? source.replace(/^sqlite:/, '') : ':memory:'
-  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true })
+  if (path !== ':memory:') makeFile(path)
   const client =
     typeof source === 'string'
       ? new Client(path, { create: true, readwrite: true, strict: true })
@@ -41,6 +41,12 @@ export function open(source: string | Uint8Array) {
       client.close()
     },
   }
+}
+
+/** Of a new file, with what SQLite puts beside it, only its owner may read what the tenants said. */
+function makeFile(path: string): void {
+  mkdirSync(dirname(path), { recursive: true })
+  closeSync(openSync(path, 'a', 0o600))
 }
 
 const bytesOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { access, constants, mkdir, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { failureCode } from '../errors'
 import { isId } from '../ids'
 import { HopelessJob } from '../jobs/job'
 import type { TenantFiles } from './plugin'
@@ -20,6 +21,16 @@ export const openFiles =
       return join(tenant_id, name)
     },
   })
+
+/** Throws where nothing could be written: rather at the start than at night, in a job. */
+export async function requireFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await access(folder, constants.W_OK | constants.X_OK)
+  } catch (error) {
+    throw new Error(`EXPORT_DIR is not a folder that can be written to (${failureCode(error)})`)
+  }
+}
 
 /** No separators, and no dot in front: neither a way out nor one of the half-written files. */
 const plainName = /^[a-z0-9][a-z0-9._-]{0,99}$/

@@ -296,7 +296,7 @@ async function settable() {
   const token = () => signToken({ sub: 'ada', tenant_id, role: 'admin' }, jwt, clock, 3600)
   const env = {
     ...{ DATABASE_URL: database.url, CLOCK_FILE: file, EGRESS_ALLOW: '127.0.0.1', ...asksAt(provider) },
-    ENCRYPTION_KEY: 'q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=',
+    ENCRYPTION_KEY: 'vMq83RWeJ5Td0kP7xI2cLs9hZfNyA4uGb6OoEw1XQrk=',
   }
   let served: Served = await startServer(env, { preload })
   const strange: string[] = []

@@ -9,7 +9,7 @@ import { type Served, seed, startServer, tenantry } from './program'
 // Starting a process takes as long as the machine is busy.
 setDefaultTimeout(60_000)
 
-const keyOf = (byte: number) => Buffer.alloc(32, byte).toString('base64')
+const keyOf = (first: number) => Buffer.from(Array.from({ length: 32 }, (_, at) => first + at)).toString('base64')
 const [K1, K2] = [keyOf(1), keyOf(2)]
 const canary = 'canary-secret-4c1e'
 const preload = join(import.meta.dir, 'with-test-plugins.ts')

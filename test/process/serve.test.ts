@@ -1,5 +1,5 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { readdirSync, statSync } from 'node:fs'
+import { chmodSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { connect as connectSocket, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { connect } from '../../src/database/database'
@@ -73,6 +73,9 @@ async function leftOpen(database: { url: string; folder: string }): Promise<unkn
   )
 }
 
+const modesIn = (folder: string) =>
+  Object.fromEntries(readdirSync(folder).map((name) => [name, (statSync(join(folder, name)).mode & 0o777).toString(8)]))
+
 async function storedReplies(url: string) {
   await using connection = connect(url)
   const { messages = [] } = await everything(connection)
@@ -130,6 +133,61 @@ describe('the start', () => {
     expect(statSync(file).mode & 0o777).toBe(0o600)
     expect(served.log.join('\n')).not.toContain(secret)
     expect(served.log.at(-2)).toMatch(/^info Tenantry listens\. url=http:\/\/127\.0\.0\.1:\d+ /)
+  })
+
+  test.if(dialect === 'sqlite')(
+    "makes a database file that is nobody else's to read, and leaves another as it is",
+    async () => {
+      await using fresh = await emptyDatabase()
+      await using shared = await emptyDatabase()
+      writeFileSync(join(shared.folder, 'own.db'), '')
+      chmodSync(join(shared.folder, 'own.db'), 0o660)
+
+      await using one = await startServer({ DATABASE_URL: fresh.url })
+      await using other = await startServer({ DATABASE_URL: shared.url })
+
+      expect([one, other].map(({ log }) => log.length)).toEqual([3, 3])
+      expect(modesIn(fresh.folder)).toEqual({ 'own.db': '600', 'own.db-shm': '600', 'own.db-wal': '600' })
+      expect(modesIn(shared.folder)).toEqual({ 'own.db': '660', 'own.db-shm': '660', 'own.db-wal': '660' })
+    },
+  )
+
+  test('is refused where plugins could not write their files', async () => {
+    await using database = await emptyDatabase()
+    const EXPORT_DIR = join(database.folder, 'exports')
+    writeFileSync(EXPORT_DIR, 'a file, not a folder')
+    const env = { DATABASE_URL: database.url, JWT_SECRET: jwtSecret, LOG_LEVEL: 'error', PORT: '0' }
+
+    const refused = await tenantry(['serve'], { ...env, EXPORT_DIR })
+
+    expect(refused).toEqual({
+      code: 1,
+      out: '',
+      err: 'tenantry: EXPORT_DIR is not a folder that can be written to (EEXIST)\n',
+    })
+    await using served = await startServer({ ...env, LOG_LEVEL: 'info', EXPORT_DIR: `${EXPORT_DIR}-of/tenants` })
+    expect(modesIn(`${EXPORT_DIR}-of`)).toEqual({ tenants: '700' })
+    expect((await fetch(`${served.url}/health/ready`)).status).toBe(200)
+  })
+
+  test('is given up upon a signal, also where no database answers', async () => {
+    const reached = Promise.withResolvers<void>()
+    using silent = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { open: () => reached.resolve(), data() {} } })
+    const child = Bun.spawn([process.execPath, '--no-env-file', join(import.meta.dir, '../../src/cli.ts'), 'serve'], {
+      env: { DATABASE_URL: `postgres://ada:pw@127.0.0.1:${silent.port}/chats`, JWT_SECRET: jwtSecret },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    await reached.promise
+
+    child.kill('SIGTERM')
+
+    expect(await child.exited).toBe(0)
+    const [line] = (await new Response(child.stderr).text()).split('\n')
+    expect(JSON.parse(line ?? '')).toMatchObject({
+      level: 'info',
+      message: 'Ended before it listened.',
+      signal: 'SIGTERM',
+    })
   })
 
   test('ends with one line when the port is taken', async () => {

@@ -3,8 +3,8 @@ import { ConfigError, readAddresses, readConfig, readListener } from '../../src/
 import { mistakesIn } from './mistakes'
 
 const secret = 'kR7v2XwQ9mZp4TnB8sLd3FhJ6cYg1AeU'
-const key = 'q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA='
-const previousKey = Buffer.alloc(32, 7).toString('base64')
+const key = 'vMq83RWeJ5Td0kP7xI2cLs9hZfNyA4uGb6OoEw1XQrk='
+const previousKey = Buffer.from(Array.from({ length: 32 }, (_, at) => at * 7)).toString('base64')
 
 describe('Configuration', () => {
   test('needs nothing but a secret', () => {
@@ -201,6 +201,8 @@ describe('Configuration', () => {
     ['ENCRYPTION_KEY', Buffer.alloc(31, 7).toString('base64'), {}],
     ['ENCRYPTION_KEY', Buffer.alloc(33, 7).toString('base64'), {}],
     ['ENCRYPTION_KEY', Buffer.alloc(32, 7).toString('hex'), {}],
+    ['ENCRYPTION_KEY', Buffer.alloc(32, 7).toString('base64'), {}],
+    ['ENCRYPTION_KEY', Buffer.from('abcdefgh'.repeat(4)).toString('base64'), {}],
     ['ENCRYPTION_KEY', `!${key}`, {}],
     ['ENCRYPTION_KEY', key.replace('v', 'v '), {}],
     ['ENCRYPTION_KEY_PREVIOUS', Buffer.alloc(16, 7).toString('base64'), { ENCRYPTION_KEY: key }],
@@ -242,7 +244,7 @@ describe('Configuration', () => {
     expect(readListener({ HOST: '[::1]' }).host).toBe('::1')
   })
 
-  const good: [string, string][] = [
+  const good: [name: string, value: string, others?: Record<string, string>][] = [
     ['DATABASE_URL', 'sqlite::memory:'],
     ['DATABASE_URL', 'sqlite:/var/lib/tenantry/tenantry.db'],
     ['DATABASE_URL', 'sqlite:///var/lib/tenantry/tenantry.db'],
@@ -252,13 +254,14 @@ describe('Configuration', () => {
     ['HOST', '::'],
     ['ENCRYPTION_KEY', key],
     ['ENCRYPTION_KEY', key.slice(0, -1)],
+    ['ENCRYPTION_KEY_PREVIOUS', Buffer.alloc(32, 7).toString('base64'), { ENCRYPTION_KEY: key }],
     ['CORS_ORIGINS', 'http://127.0.0.1:5173,,'],
     ['EGRESS_ALLOW', 'hooks, Hooks.internal:8443,,10.0.0.1, ::1, fd00::/8, [::1]:25, [fd00::/8]:443, [fd00::1]'],
     ['LOG_LEVEL', 'silent'],
     ['METRICS_TOKEN', 'sixteen-bytes...'],
   ]
-  test.each(good)('takes %s=%s', (name, value) => {
-    const mistakes = mistakesIn({ JWT_SECRET: secret, [name]: value })
+  test.each(good)('takes %s=%s', (name, value, others = {}) => {
+    const mistakes = mistakesIn({ JWT_SECRET: secret, ...others, [name]: value })
 
     expect(mistakes).toEqual([])
   })

@@ -38,7 +38,7 @@ const environmentWith = (env: Record<string, string>) =>
 const filled = {
   ...offered,
   JWT_SECRET: 'kR7v2XwQ9mZp4TnB8sLd3FhJ6cYg1AeU',
-  ENCRYPTION_KEY: 'q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=',
+  ENCRYPTION_KEY: 'vMq83RWeJ5Td0kP7xI2cLs9hZfNyA4uGb6OoEw1XQrk=',
   POSTGRES_PASSWORD: '6f1c',
   DATABASE_PASSWORD: '9a2e',
 }
