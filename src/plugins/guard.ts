@@ -72,7 +72,7 @@ export const refusedFor = (enabled: Enabled, cause: unknown): AppError =>
   )
 
 /** What a plugin threw, for the log: a library's error may quote the secret that it was given. */
-function wordsOf({ plugin, config }: Enabled, error: unknown): string {
+export function wordsOf({ plugin, config }: Enabled, error: unknown): string {
   const secrets = secretsOf(plugin).map((name) => config[name])
   const texts = secrets.filter((secret) => typeof secret === 'string')
   return withoutSecrets(describe(error), texts)

@@ -1,7 +1,9 @@
 import type { JobDeps } from '../jobs/job'
 import { enqueue } from '../jobs/queue'
+import type { Reporter } from '../reporter'
 import { type Enabled, enabledPlugins, type PluginDeps } from './enabled'
 import type { EventData, EventType } from './events'
+import { wordsOf } from './guard'
 
 /** The kind of job that brings one event to one plugin. */
 export const eventJob = 'plugin.event'
@@ -11,16 +13,16 @@ export const eventJob = 'plugin.event'
  * is undone is not told.
  */
 export async function publish<Type extends EventType>(
-  deps: JobDeps,
+  deps: JobDeps & { readonly reporter: Reporter },
   tenant_id: string,
   enabled: readonly Enabled[],
   type: Type,
   data: EventData[Type],
 ): Promise<void> {
-  for (const { plugin, config } of enabled) {
-    if (!wants({ plugin, config }, type)) continue
+  for (const each of enabled) {
+    if (!wants(deps.reporter, tenant_id, each, type)) continue
     const event = { type, occurred_at: deps.clock.now().toISOString(), data }
-    await enqueue(deps, tenant_id, { kind: eventJob, payload: { plugin: plugin.name, event } })
+    await enqueue(deps, tenant_id, { kind: eventJob, payload: { plugin: each.plugin.name, event } })
   }
 }
 
@@ -35,10 +37,12 @@ export async function announce<Type extends EventType>(
 }
 
 /** A plugin that cannot even say what it wants gets nothing. */
-function wants({ plugin, config }: Enabled, type: EventType): boolean {
+function wants(reporter: Reporter, tenant_id: string, enabled: Enabled, type: EventType): boolean {
+  const { plugin, config } = enabled
   try {
     return plugin.events?.types(config).includes(type) ?? false
-  } catch {
+  } catch (error) {
+    reporter.warn(`A plugin failed: events: ${wordsOf(enabled, error)}`, { plugin: plugin.name, tenant_id })
     return false
   }
 }

@@ -1,10 +1,10 @@
 import { Type } from '@sinclair/typebox'
 import { EgressError } from '../../src/egress/egress'
 import { eventTypes, type PluginEvent } from '../../src/plugins/events'
-import type { Subscription } from '../../src/plugins/plugin'
+import { type Subscription, secret } from '../../src/plugins/plugin'
 import { ProviderFailure } from '../../src/providers/provider'
 import { shape } from '../../src/schema'
-import { describe, expect, test } from '../kit'
+import { deps, describe, expect, test } from '../kit'
 import { aPlugin, peopleWith, switchOn } from '../with-plugins'
 
 type Heard = PluginEvent & { id: string }
@@ -72,6 +72,34 @@ describe('An event', () => {
       type: 'reply.failed',
       data: { code: 'provider_unavailable', model: 'scripted', message_id: expect.any(String) },
     })
+  })
+
+  test('does not reach a plugin that cannot say what it wants, which is logged without its secrets', async (world) => {
+    const config = shape({ token: secret() })
+    const types = ({ token }: Record<string, unknown>) => {
+      throw new Error(`no list for ${token}`)
+    }
+    const confused = aPlugin({ config, events: { types, run: async () => {} } })
+    const { heard, plugin } = listener()
+    const warned: unknown[] = []
+    const reporter = { ...deps.reporter, warn: (...said: unknown[]) => void warned.push(said) }
+    const { adminA, operatorA } = peopleWith(world, [{ ...confused, name: 'confused' }, plugin], { reporter })
+    await adminA.post('/api/v1/plugins/confused/enable', { config: { token: 'canary-4c1e' } })
+    await switchOn(adminA, plugin)
+    await world.settle()
+    world.model.says('Hello')
+    warned.length = 0
+
+    const { status } = await operatorA.post('/api/v1/chat', { message: 'Hello?' })
+
+    await world.settle()
+    const said = [
+      'A plugin failed: events: Error: no list for ********',
+      { plugin: 'confused', tenant_id: world.tenantA.id },
+    ]
+    expect(status).toBe(200)
+    expect(warned).toEqual([said, said])
+    expect(heard.slice(-2).map(({ type }) => type)).toEqual(['message.created', 'reply.completed'])
   })
 
   test('tells of a plugin that was switched on, once', async (world) => {
