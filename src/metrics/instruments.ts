@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Observation } from '../analytics/hook'
 import { inTime } from '../in-time'
 import type { JobEnd } from '../jobs/attempt'
-import type { ProviderAttempt } from '../providers/ask'
+import { attemptOutcomes, type ProviderAttempt } from '../providers/ask'
 import type { Sources } from './metrics'
 import { registerProcess } from './process'
 import type { Backlog } from './queue'
@@ -39,6 +39,8 @@ export function openInstruments(sources: Sources): Instruments {
     buckets: replyBuckets,
     registers,
   })
+  // From the beginning, so that the first failure is an increase.
+  for (const outcome of attemptOutcomes) attempts.zero({ outcome })
   const firstPieces = new Histogram({
     name: 'tenantry_provider_first_piece_seconds',
     help: 'Time until the provider sent the first piece of a reply.',

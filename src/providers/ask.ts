@@ -21,8 +21,9 @@ const longestRetryAfterSeconds = 10
 const longestPassedOnSeconds = 24 * 60 * 60
 
 /** How an attempt ended; `interrupted` where nobody wanted the reply any longer. */
+export const attemptOutcomes = ['ok', 'failed', 'timeout', 'interrupted'] as const
 export type ProviderAttempt = {
-  outcome: 'ok' | 'failed' | 'timeout' | 'interrupted'
+  outcome: (typeof attemptOutcomes)[number]
   durationMs: number
   /** Until the provider sent anything; undefined where it did not. */
   firstPieceMs: number | undefined

@@ -115,18 +115,30 @@ describe('What /metrics says of requests', () => {
 })
 
 describe('What /metrics says of a provider', () => {
-  const attempts = (text: string) => linesOf(text, 'tenantry_provider_attempt_duration_seconds_count')
+  /** How many ended in which way; all ways are there from the beginning, so that the first failure is an increase. */
+  const attempts = (text: string) =>
+    Object.fromEntries(
+      linesOf(text, 'tenantry_provider_attempt_duration_seconds_count').map((line) => {
+        const [, outcome = '', count] = /outcome="(\w+)"} (\d+)/.exec(line) ?? []
+        return [outcome, Number(count)]
+      }),
+    )
+  const none = { ok: 0, failed: 0, timeout: 0, interrupted: 0 }
 
-  const ends: [string, (model: Fixtures['model']) => unknown, number, string[]][] = [
-    ['gave a reply', (model) => model.says('Hello'), 200, ['ok']],
-    ['failed', (model) => model.fails(new ProviderFailure('No.', 'failed')), 502, ['failed']],
-    ['gave nothing', (model) => model.says(''), 502, ['failed']],
-    ['did not answer in time', (model) => model.does({ type: 'hang' }), 504, ['timeout']],
+  test('that was not asked', async () => {
+    expect(attempts(await counting().scrape())).toEqual(none)
+  })
+
+  const ends: [string, (model: Fixtures['model']) => unknown, number, Partial<typeof none>][] = [
+    ['gave a reply', (model) => model.says('Hello'), 200, { ok: 1 }],
+    ['failed', (model) => model.fails(new ProviderFailure('No.', 'failed')), 502, { failed: 1 }],
+    ['gave nothing', (model) => model.says(''), 502, { failed: 1 }],
+    ['did not answer in time', (model) => model.does({ type: 'hang' }), 504, { timeout: 1 }],
     [
       'was busy, and then gave a reply',
       (model) => model.fails(new ProviderFailure('Later.', 'busy')).says('Hello'),
       200,
-      ['failed', 'ok'],
+      { failed: 1, ok: 1 },
     ],
   ]
   test.each(ends)('that %s', async (_, script, status, outcomes, { users, model }) => {
@@ -137,9 +149,7 @@ describe('What /metrics says of a provider', () => {
     const text = await scrape()
 
     expect(answer.status).toBe(status)
-    expect(attempts(text)).toEqual(
-      outcomes.map((outcome) => `tenantry_provider_attempt_duration_seconds_count{outcome="${outcome}"} 1`),
-    )
+    expect(attempts(text)).toEqual({ ...none, ...outcomes })
   })
 
   test('that nobody waited for any longer', async ({ users, model, settle }) => {
@@ -155,7 +165,7 @@ describe('What /metrics says of a provider', () => {
 
     const text = await scrape()
 
-    expect(attempts(text)).toEqual(['tenantry_provider_attempt_duration_seconds_count{outcome="interrupted"} 1'])
+    expect(attempts(text)).toEqual({ ...none, interrupted: 1 })
     expect(linesOf(text, 'tenantry_provider_first_piece_seconds_count')).toEqual([
       'tenantry_provider_first_piece_seconds_count 0',
     ])
