@@ -46,7 +46,11 @@ export function open(source: string | Uint8Array) {
 /** Of a new file, with what SQLite puts beside it, only its owner may read what the tenants said. */
 function makeFile(path: string): void {
   mkdirSync(dirname(path), { recursive: true })
-  closeSync(openSync(path, 'a', 0o600))
+  try {
+    closeSync(openSync(path, 'a', 0o600))
+  } catch {
+    // SQLite cannot open it either, and says why without its name.
+  }
 }
 
 const bytesOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0
