@@ -34,9 +34,8 @@ const use = prepared(
   'insert into usage_records (tenant_id, id, user_id, conversation_id, message_id, model, prompt_tokens, completion_tokens, is_estimated, created_at) values (?, ?, ?, ?, ?, ?, ?, ?, 0, ?)',
 )
 const newest = prepared(
-  'select id, tenant_id, user_id, title, system_prompt, metadata, is_archived, message_count, created_at, updated_at from conversations where tenant_id = +? and is_archived = 0 order by id desc limit 20',
+  'select id, tenant_id, user_id, title, system_prompt, metadata, is_archived, message_count, created_at, updated_at, (select count(*) from conversations where tenant_id = +? and is_archived = 0) as total from conversations where tenant_id = +? and is_archived = 0 order by id desc limit 20',
 )
-const total = prepared('select count(*) from conversations where tenant_id = +? and is_archived = 0')
 
 type Caller = { tenant_id: string; user_id: string }
 
@@ -128,21 +127,21 @@ type Completion = {
 
 function list(request: Request): Response {
   const { tenant_id } = callerOf(request)
-  const rows = newest.all(tenant_id) as {
+  const rows = newest.all(tenant_id, tenant_id) as {
+    total: number
     metadata: string
     is_archived: number
     created_at: number
     updated_at: number
   }[]
-  const [[counted]] = total.values(tenant_id) as [[number]]
-  const conversations = rows.map((row) => ({
+  const conversations = rows.map(({ total: _, ...row }) => ({
     ...row,
     metadata: JSON.parse(row.metadata),
     is_archived: row.is_archived === 1,
     created_at: new Date(row.created_at),
     updated_at: new Date(row.updated_at),
   }))
-  return json(conversations, { 'x-total-count': String(counted) })
+  return json(conversations, { 'x-total-count': String(rows[0]?.total ?? 0) })
 }
 
 const json = (value: unknown, headers: Record<string, string> = {}) =>

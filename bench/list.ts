@@ -40,7 +40,7 @@ const row = (name: string, of: typeof runs.service) => [
 
 report(
   'List',
-  `\`GET ${path}\`, 20 of a tenant's 200 conversations (${number(body.length, 0)} bytes), with 32 callers, against an Elysia route without hooks that answers with the same bytes, and against a floor: \`Bun.serve\` with the token's HMAC, the service's three statements by hand and \`JSON.stringify\`, and nothing else. Median (min to max) of ${rounds} rounds of ${forMs / 1000} s.`,
+  `\`GET ${path}\`, 20 of a tenant's 200 conversations (${number(body.length, 0)} bytes), with 32 callers, against an Elysia route without hooks that answers with the same bytes, and against a floor: \`Bun.serve\` with the token's HMAC, the service's two statements by hand and \`JSON.stringify\`, and nothing else. Median (min to max) of ${rounds} rounds of ${forMs / 1000} s.`,
   ['', 'requests/s', 'CPU of the server, µs', 'p50, ms', 'target'],
   [
     row('Elysia alone, a prepared text', runs.text),

@@ -49,16 +49,16 @@ const idIs = eq(conversations.id, given('id'))
 
 /** What every reply and every list asks is prepared once: building SQL costs more than running it. */
 const queries = oncePerDatabase((database) => {
+  const counted = (condition: SQL | undefined) =>
+    database.select({ total: count() }).from(conversations).where(and(tenantIs, condition))
   const newest = (condition: SQL | undefined) =>
     database
-      .select(visible)
+      .select({ ...visible, total: sql<number>`(${counted(condition)})`.mapWith(Number) })
       .from(conversations)
       .where(and(tenantIs, condition, lt(conversations.id, given('before'))))
       .orderBy(desc(conversations.id))
       .limit(given('limit'))
       .offset(given('offset'))
-  const counted = (condition: SQL | undefined) =>
-    database.select({ total: count() }).from(conversations).where(and(tenantIs, condition))
   const notArchived = eq(conversations.is_archived, false)
   return {
     one: database.select(visible).from(conversations).where(and(tenantIs, idIs)).prepare('conversation_one'),
@@ -128,14 +128,9 @@ export function conversationStore({ database, clock }: { database: Database; clo
       const all = query.include_archived === 'true'
       const before = cursor === undefined ? endOfIds : decodeCursor(cursor, idCursor)
       const page = { tenant_id, before, limit: limit + 1, offset }
-      const [rows, [counted]] =
-        query.q === undefined
-          ? await Promise.all([
-              (all ? prepared.newestOfAll : prepared.newest).execute(page),
-              (all ? prepared.countOfAll : prepared.count).execute({ tenant_id }),
-            ])
-          : await search(query.q, { ...page, all })
-      return paged(rows, query, counted?.total ?? 0, ({ id }) => id)
+      const { rows, total } =
+        query.q === undefined ? await newest(page, { all }) : await search(query.q, { ...page, all })
+      return paged(rows, query, total, ({ id }) => id)
     },
 
     async create({ title = null, system_prompt = null, metadata = {} }: NewConversation): Promise<Conversation> {
@@ -188,18 +183,28 @@ export function conversationStore({ database, clock }: { database: Database; clo
     },
   }
 
+  /** Each row has the total with it, so a list is one statement; where there is no row on the page, it is asked for. */
+  async function newest(page: { offset: number; before: string }, { all }: { all: boolean }) {
+    const found = await (all ? prepared.newestOfAll : prepared.newest).execute(page)
+    const rows = found.map(({ total: _, ...row }): Conversation => row)
+    const isFirst = page.offset === 0 && page.before === endOfIds
+    if (found[0] || isFirst) return { rows, total: found[0]?.total ?? 0 }
+    const [counted] = await (all ? prepared.countOfAll : prepared.count).execute({ tenant_id })
+    return { rows, total: counted?.total ?? 0 }
+  }
+
   async function search(
     q: string,
     { before, limit, offset, all }: { before: string; limit: number; offset: number; all: boolean },
   ) {
     const match = await matching(database, principal, q)
-    if (!match) return [[], []] satisfies [Conversation[], []]
+    if (!match) return { rows: [], total: 0 }
     const condition = and(
       eq(conversations.tenant_id, tenant_id),
       all ? undefined : eq(conversations.is_archived, false),
       match,
     )
-    return await Promise.all([
+    const [rows, [counted]] = await Promise.all([
       database
         .select(visible)
         .from(conversations)
@@ -209,5 +214,6 @@ export function conversationStore({ database, clock }: { database: Database; clo
         .offset(offset),
       database.select({ total: count() }).from(conversations).where(condition),
     ])
+    return { rows, total: counted?.total ?? 0 }
   }
 }

@@ -1,4 +1,4 @@
-import type { Client } from '../../src/testing'
+import { type Client, expectQueries } from '../../src/testing'
 import { describe, expect, test } from '../kit'
 
 type Titled = { title: string }
@@ -82,6 +82,34 @@ describe('a list of conversations in pages', () => {
     const response = await operatorA.get(`${nextOf(first.headers)}&offset=1`)
 
     expect(response).toMatchObject({ status: 200, body: [{ title: 'c' }], headers: { 'x-total-count': '5' } })
+  })
+
+  test('tells how many there are also where none is left', async ({ operatorA }) => {
+    await create(operatorA, 'a', 'b')
+    await operatorA.patch(`/api/v1/conversations/${(await operatorA.post('/api/v1/conversations', {})).body.id}`, {
+      is_archived: true,
+    })
+    const first = await operatorA.get('/api/v1/conversations?limit=1')
+
+    const beyond = ['?offset=2', '?offset=2&include_archived=true', '?offset=3&include_archived=true']
+    const answers = await Promise.all(beyond.map((query) => operatorA.get(`/api/v1/conversations${query}`)))
+    const behind = await operatorA.get(`${nextOf(first.headers)}&offset=1`)
+
+    expect([...answers, behind].map(({ body, headers }) => [titles(body), headers['x-total-count']])).toEqual([
+      [[], '2'],
+      [['a'], '3'],
+      [[], '3'],
+      [[], '2'],
+    ])
+  })
+
+  test('asks the database once, beside who it is', async ({ operatorA }) => {
+    await create(operatorA, 'a', 'b', 'c')
+
+    const some = await expectQueries(2, () => operatorA.get('/api/v1/conversations?limit=2'))
+    const none = await expectQueries(2, () => operatorA.get('/api/v1/conversations?include_archived=true&limit=2'))
+
+    expect([some, none].map(({ headers }) => headers['x-total-count'])).toEqual(['3', '3'])
   })
 
   test('has 20 rows when nobody says how many', async ({ operatorA }) => {
