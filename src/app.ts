@@ -74,7 +74,7 @@ function crossOrigin(origins: readonly string[]) {
     allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'x-request-id'],
     exposeHeaders: [
       ...['x-request-id', 'x-total-count', 'link', 'server-timing', 'retry-after', 'idempotency-replayed'],
-      ...['ratelimit', 'ratelimit-policy'],
+      ...['x-conversation-id', 'ratelimit', 'ratelimit-policy'],
     ],
     credentials: false,
     maxAge: 600,

@@ -28,6 +28,8 @@ export const chatRoutes = (deps: Deps, access: Access) =>
         waiting.over()
         throw error
       })
+      const { conversation_id } = 'replayed' in turn ? turn.replayed : turn
+      set.headers['x-conversation-id'] = conversation_id // of a reply that fails, nothing else says where the message is
       if ('replayed' in turn) set.headers['idempotency-replayed'] = 'true'
       else Object.assign(set.headers, turn.admission.headers)
 
@@ -65,6 +67,7 @@ export const chatRoutes = (deps: Deps, access: Access) =>
         ],
         description: [
           'Send `Idempotency-Key` to be able to repeat a request: it is stored and replied to once.',
+          'Once the message is stored, every answer names its conversation in `X-Conversation-Id`, also that of a chat that fails.',
           'Chats are what the limits of the tenant (`requests_per_minute`, `monthly_token_quota`) are about, in UTC minutes and months: beyond them the answer is 429 with the code `rate_limited` or `quota_exceeded` and `Retry-After`. Where a limit is set, `RateLimit` says how much is left and `RateLimit-Policy` of how much. Whoever repeats a request that was answered before gets its answer, limits or not.',
         ].join('\n\n'),
       },

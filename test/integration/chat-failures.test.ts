@@ -105,6 +105,32 @@ describe('A chat whose model', () => {
     },
   )
 
+  test.each([{ stream: false }, { stream: true }])(
+    'fails tells in which conversation the message is, %j',
+    async (how, { operatorA, model }) => {
+      model.fails(new ProviderFailure('No.', 'failed')).says('Fine')
+      const failed = await operatorA.post('/api/v1/chat', { message: 'Hello', ...how })
+      const conversation_id = failed.headers['x-conversation-id']
+
+      const again = await operatorA.post('/api/v1/chat', { message: 'Hello?', conversation_id, ...how })
+
+      expect(failed.status).toBe(how.stream ? 200 : 502)
+      expect(again).toMatchObject({ status: 200, headers: { 'x-conversation-id': conversation_id } })
+      expect(await operatorA.get(`/api/v1/conversations/${conversation_id}/messages`)).toMatchObject({
+        body: [{ content: 'Hello' }, { status: 'failed' }, { content: 'Hello?' }, { content: 'Fine' }],
+      })
+    },
+  )
+
+  test('is not asked, where nothing was stored, names no conversation', async ({ operatorA }) => {
+    const refused = await operatorA.post('/api/v1/chat', { message: '' })
+    const unknown = { message: 'Hello', conversation_id: '019cadc6-9a80-7000-8000-000000000000' }
+
+    expect(refused).toMatchObject({ status: 422 })
+    expect(refused.headers).not.toHaveProperty('x-conversation-id')
+    expect((await operatorA.post('/api/v1/chat', unknown)).headers).not.toHaveProperty('x-conversation-id')
+  })
+
   test('is busy once is asked again', async ({ operatorA, model }) => {
     model.does(failure('busy', 0)).says('Fine')
 

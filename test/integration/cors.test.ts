@@ -25,7 +25,7 @@ describe('a page of a listed origin', () => {
       headers: { 'access-control-allow-origin': origin, vary: 'Origin' },
     })
     expect(response.headers['access-control-expose-headers']).toBe(
-      'x-request-id, x-total-count, link, server-timing, retry-after, idempotency-replayed, ratelimit, ratelimit-policy',
+      'x-request-id, x-total-count, link, server-timing, retry-after, idempotency-replayed, x-conversation-id, ratelimit, ratelimit-policy',
     )
   })
 

@@ -45,7 +45,10 @@ describe('A chat with an Idempotency-Key', () => {
 
     expect(second).toMatchObject({ status: 200, headers: { 'idempotency-replayed': 'true' } })
     expect(answerIn(second.body)).toEqual(answerIn(first.body))
-    expect(answerIn(second.body)).toMatchObject({ response: 'Fine' })
+    expect(answerIn(second.body)).toMatchObject({
+      response: 'Fine',
+      conversation_id: second.headers['x-conversation-id'],
+    })
     expect(model.asked).toHaveLength(1)
   })
 
