@@ -12,11 +12,11 @@ const tookLonger = (ms: number) => new Error(`It took longer than ${ms} ms.`)
  * stops then is its own affair.
  */
 export async function inTime<T>(work: Promise<T>, { ms, ...bounds }: Bounds & { ms?: number }): Promise<T> {
-  const patience = new Patience(bounds)
+  const watchdog = new Watchdog(bounds)
   try {
-    return await patience.waitFor(work, ms)
+    return await watchdog.waitFor(work, ms)
   } finally {
-    patience.over()
+    watchdog.over()
   }
 }
 
@@ -24,7 +24,7 @@ export async function inTime<T>(work: Promise<T>, { ms, ...bounds }: Bounds & { 
  * Waits for one thing after the other, with one listener and one timer for all of them: a reply comes in hundreds of
  * pieces, and a timer for each costs more than the piece.
  */
-export class Patience {
+export class Watchdog {
   /** Ends the wait that is on. */
   #giveUp: ((reason: unknown) => void) | undefined
   #ms = 0

@@ -1,5 +1,5 @@
 import { AppError } from '../errors'
-import { inTime, Patience } from '../in-time'
+import { inTime, Watchdog } from '../in-time'
 import { type Chunk, type Provider, ProviderFailure, type ProviderRequest } from './provider'
 
 /** How long and how much a reply may take. All times in ms. */
@@ -75,7 +75,7 @@ async function* attend(
   signal.throwIfAborted()
   signal.addEventListener('abort', leave, { once: true })
   const chunks = provider.reply(request, { stream, signal: stop.signal })[Symbol.asyncIterator]()
-  const patience = new Patience({ late, signal })
+  const watchdog = new Watchdog({ late, signal })
   const startedAt = performance.now()
   let firstPieceMs: number | undefined
   // As long as nothing else is known: whoever reads stops reading.
@@ -87,7 +87,7 @@ async function* attend(
         deadline - performance.now(),
         !stream ? limits.totalMs : first ? limits.firstByteMs : limits.idleMs,
       )
-      const { value, done } = await patience.waitFor(chunks.next(), patienceMs)
+      const { value, done } = await watchdog.waitFor(chunks.next(), patienceMs)
       firstPieceMs ??= done ? undefined : performance.now() - startedAt
       if (done) throw new ProviderFailure('The reply was cut before its end.', 'failed')
       if (value.type === 'text') length += value.text.length
@@ -104,7 +104,7 @@ async function* attend(
     if (!signal.aborted) outcome = isLate ? 'timeout' : 'failed'
     throw error
   } finally {
-    patience.over()
+    watchdog.over()
     signal.removeEventListener('abort', leave)
     if (outcome !== 'ok') stop.abort()
     // Not awaited: a provider that hangs would hang here too.

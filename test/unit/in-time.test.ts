@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { inTime, Patience } from '../../src/in-time'
+import { inTime, Watchdog } from '../../src/in-time'
 
 const never = new Promise<never>(() => {})
 const slowly = async <T>(value: T): Promise<T> => {
@@ -32,32 +32,32 @@ describe('what may take only so long', () => {
 
 describe('one thing after the other', () => {
   test('has each its own time', async () => {
-    const patience = new Patience({})
+    const watchdog = new Watchdog({})
 
-    await patience.waitFor(Promise.resolve(), 20)
-    expect(await patience.waitFor(slowly('done'), 60_000)).toBe('done')
-    expect(await patience.waitFor(slowly('done'))).toBe('done')
-    await patience.waitFor(Promise.resolve(), 60_000)
-    await expect(patience.waitFor(never, 1)).rejects.toThrow('It took longer than 1 ms.')
+    await watchdog.waitFor(Promise.resolve(), 20)
+    expect(await watchdog.waitFor(slowly('done'), 60_000)).toBe('done')
+    expect(await watchdog.waitFor(slowly('done'))).toBe('done')
+    await watchdog.waitFor(Promise.resolve(), 60_000)
+    await expect(watchdog.waitFor(never, 1)).rejects.toThrow('It took longer than 1 ms.')
   })
 
   test('has its own time also where nobody waited when the timer rang', async () => {
-    const patience = new Patience({})
+    const watchdog = new Watchdog({})
 
-    await patience.waitFor(Promise.resolve(), 1)
+    await watchdog.waitFor(Promise.resolve(), 1)
     await Bun.sleep(20)
 
-    await expect(patience.waitFor(never, 1)).rejects.toThrow('It took longer than 1 ms.')
+    await expect(watchdog.waitFor(never, 1)).rejects.toThrow('It took longer than 1 ms.')
   })
 
   test('ends when nobody wants it any longer, now or before the next', async () => {
     const left = new AbortController()
-    const patience = new Patience({ signal: left.signal })
+    const watchdog = new Watchdog({ signal: left.signal })
 
-    const waiting = patience.waitFor(never, 60_000)
+    const waiting = watchdog.waitFor(never, 60_000)
     left.abort(new Error('left'))
 
     await expect(waiting).rejects.toThrow('left')
-    await expect(patience.waitFor(Promise.resolve('done'), 60_000)).rejects.toThrow('left')
+    await expect(watchdog.waitFor(Promise.resolve('done'), 60_000)).rejects.toThrow('left')
   })
 })
