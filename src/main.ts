@@ -47,7 +47,7 @@ export async function serve(config: Config): Promise<{ url: string; database: Da
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end(signal))
 
-  if (config.exportDir !== undefined) await requireFolder(config.exportDir)
+  if (config.exportDir !== undefined && config.jobsConcurrency > 0) await requireFolder(config.exportDir)
   const { connection, applied } = await openDatabase(config, { migrates: config.migrateOnStart })
   if (applied.length > 0) reporter.info('The database was migrated.', { migrations: applied.join(',') })
 

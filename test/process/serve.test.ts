@@ -165,9 +165,11 @@ describe('the start', () => {
       out: '',
       err: 'tenantry: EXPORT_DIR is not a folder that can be written to (EEXIST)\n',
     })
-    await using served = await startServer({ ...env, LOG_LEVEL: 'info', EXPORT_DIR: `${EXPORT_DIR}-of/tenants` })
+    const logged = { ...env, LOG_LEVEL: 'info' }
+    await using served = await startServer({ ...logged, EXPORT_DIR: `${EXPORT_DIR}-of/tenants` })
+    await using withoutJobs = await startServer({ ...logged, EXPORT_DIR, JOBS_CONCURRENCY: '0' })
     expect(modesIn(`${EXPORT_DIR}-of`)).toEqual({ tenants: '700' })
-    expect((await fetch(`${served.url}/health/ready`)).status).toBe(200)
+    for (const { url } of [served, withoutJobs]) expect((await fetch(`${url}/health/ready`)).status).toBe(200)
   })
 
   test('is given up upon a signal, also where no database answers', async () => {
