@@ -39,7 +39,7 @@ export const ConversationQuery = shape({
   q: Type.Optional(
     Type.String({
       maxLength: 200,
-      description: 'Words that the title or one message has; the last may be a beginning',
+      description: 'Words that the title or one message has, at most 16 different ones; the last may be a beginning',
     }),
   ),
 })

@@ -4,8 +4,9 @@ import { integer, table } from '../database/columns'
 import type { Database } from '../database/database'
 import { dialect } from '../database/dialect'
 import { conversations } from '../database/tables'
+import { invalid } from '../errors'
 
-/** More words than anybody types. */
+/** More words than anybody types, and no more than a search should take. */
 const mostWords = 16
 
 /** SQLite only: what is not indexed yet, because it costs as much to index one message as many. See drizzle/sqlite/0010_search_in_batches.sql. */
@@ -13,17 +14,23 @@ const waiting = table('conversation_search_waiting', { id: integer().primaryKey(
 
 /**
  * The conversations whose title, or one of whose messages, has all the words of `q`; the last word may be a beginning.
- * Only letters and digits of `q` count, so no text is a syntax error and none is syntax. Undefined when it has none.
+ * Only letters and digits of `q` count, so no text is a syntax error and none is syntax. Undefined when it has none. Throws
+ * invalid_request where it has more than `mostWords` different words.
  * The index is kept by the database itself: triggers on SQLite, generated columns on Postgres (drizzle/*\/0001_search.sql).
  */
 export async function matching(database: Database, { tenant_id }: Principal, q: string): Promise<SQL | undefined> {
-  const words = (q.normalize('NFC').match(/[\p{L}\p{N}][\p{L}\p{N}\p{M}]*/gu) ?? []).slice(0, mostWords)
+  const words = different(q.normalize('NFC').match(/[\p{L}\p{N}][\p{L}\p{N}\p{M}]*/gu) ?? [])
   if (words.length === 0) return undefined
+  if (words.length > mostWords)
+    throw invalid([{ in: 'query', path: '/q', message: `must have at most ${mostWords} different words` }])
   if (dialect === 'postgres') return tsvector(tenant_id, words)
   // Whoever leaves is indexed, by a trigger. Looked at before, because to delete nothing takes the lock of who writes, too.
   if ((await database.select().from(waiting).limit(1)).length > 0) await database.delete(waiting)
   return fts5(tenant_id, words)
 }
+
+/** Each once, where it was said last, because the last may be a beginning. */
+const different = (words: readonly string[]) => words.filter((word, at) => words.lastIndexOf(word) === at)
 
 function fts5(tenant_id: string, words: string[]): SQL {
   const all = expression(words, { quote: '"', beginning: '*', and: ' AND ', or: ' OR ' })

@@ -11,6 +11,18 @@ async function search(client: Client, q: string, more = '') {
 const found = (...titles: string[]) => ({ status: 200, total: String(titles.length), titles })
 
 describe('GET /api/v1/conversations?q=', () => {
+  test('takes sixteen different words; more are refused, and none is left out', async ({ operatorA }) => {
+    const words = Array.from({ length: 16 }, (_, at) => `w${at}`).join(' ')
+    await operatorA.post('/api/v1/conversations', { title: words })
+
+    const refused = await operatorA.get(`/api/v1/conversations?q=${encodeURIComponent(`${words} w16`)}`)
+
+    const message = 'must have at most 16 different words'
+    expect(refused).toMatchObject({ status: 422, body: { errors: [{ in: 'query', path: '/q', message }] } })
+    expect(await search(operatorA, `w15 w0 ${words}`)).toEqual(found(words))
+    expect(await search(operatorA, words.replace('w3', 'w16'))).toEqual(found())
+  })
+
   test.each([
     ['a word of the title', 'budget', ['Budget for Q3']],
     ['two words in any order', 'q3 budget', ['Budget for Q3']],
