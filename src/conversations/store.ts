@@ -53,7 +53,7 @@ const queries = oncePerDatabase((database) => {
     database.select({ total: count() }).from(conversations).where(and(tenantIs, condition))
   const newest = (condition: SQL | undefined) =>
     database
-      .select({ ...visible, total: sql<number>`(${counted(condition)})`.mapWith(Number) })
+      .select({ ...visible, total: sql<number>`${counted(condition)}`.mapWith(Number) })
       .from(conversations)
       .where(and(tenantIs, condition, lt(conversations.id, given('before'))))
       .orderBy(desc(conversations.id))
