@@ -1,5 +1,5 @@
 import { Scope } from '../../src/database/session'
-import { expect, test } from '../../test/kit'
+import { database, expect, test } from '../../test/kit'
 import { runDatabase } from '../../test/setup'
 import type { Flow } from './by-hand'
 
@@ -13,17 +13,24 @@ test('creates, chats and lists', async ({ adminA, model, ledger }) => {
     steps: [],
   }
   model.says('Hello there', { prompt_tokens: 3, completion_tokens: 2 })
+  // The ledger does not say where one transaction ends and the next begins.
+  const begin = database.transaction
+  const begun = new Set<number>()
+  database.transaction = (work) => {
+    begun.add(statements().length)
+    return begin(work)
+  }
+  const statements = () => ledger.requests.flatMap((request) => request.statements)
 
   const created = await adminA.post('/api/v1/conversations', { title: 'Q3 planning' })
   const reply = await adminA.post('/api/v1/chat', { message: 'Hello', conversation_id: created.body.id })
   const list = await adminA.get('/api/v1/conversations')
 
   expect([created.status, reply.status, list.status]).toEqual([201, 200, 200])
-  let depthBefore = 0
-  for (const { text, params, depth } of ledger.requests.flatMap(({ statements }) => statements)) {
-    if (depth === 0 || depthBefore === 0) flow.steps.push({ isTransaction: depth > 0, statements: [] })
+  database.transaction = begin
+  for (const [at, { text, params, depth }] of statements().entries()) {
+    if (depth === 0 || begun.has(at)) flow.steps.push({ isTransaction: depth > 0, statements: [] })
     flow.steps.at(-1)?.statements.push({ text, params: params as never[] })
-    depthBefore = depth
   }
   await Bun.write(process.env.BENCH_FLOW ?? '', JSON.stringify(flow))
 })
