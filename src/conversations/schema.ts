@@ -33,13 +33,16 @@ export const Conversation = shape({
 })
 export type Conversation = Static<typeof Conversation>
 
+/** More words than anybody types, and no more than a search should take. */
+export const mostWords = 16
+
 export const ConversationQuery = shape({
   ...Page,
   include_archived: Type.Optional(oneOf('true', 'false')),
   q: Type.Optional(
     Type.String({
       maxLength: 200,
-      description: 'Words that the title or one message has, at most 16 different ones; the last may be a beginning',
+      description: `Words that the title or one message has, at most ${mostWords} different ones; the last may be a beginning`,
     }),
   ),
 })

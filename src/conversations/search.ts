@@ -5,9 +5,7 @@ import type { Database } from '../database/database'
 import { dialect } from '../database/dialect'
 import { conversations } from '../database/tables'
 import { invalid } from '../errors'
-
-/** More words than anybody types, and no more than a search should take. */
-const mostWords = 16
+import { mostWords } from './schema'
 
 /** SQLite only: what is not indexed yet, because it costs as much to index one message as many. See drizzle/sqlite/0010_search_in_batches.sql. */
 const waiting = table('conversation_search_waiting', { id: integer().primaryKey() })

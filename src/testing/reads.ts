@@ -16,7 +16,9 @@ const known = new Map<string, boolean>()
 export function onlyReads(text: string): boolean {
   const before = known.get(text)
   if (before !== undefined) return before
-  const calls = [...text.matchAll(/("(?:[^"]|"")*"|[\w.$]+)\s*\(/g)].map(([, name = '']) => name.toLowerCase())
+  const calls = [...text.matchAll(/("(?:[^"]|"")*"|[\p{L}\p{N}_.$]+)\s*\(/gu)].map(([, name = '']) =>
+    name.toLowerCase(),
+  )
   const reads =
     /^\s*select\b/i.test(text) &&
     !/;|--|\/\*|\binto\b|\bfor\s+(no\s+key\s+)?(update|share|key)\b/i.test(text) &&

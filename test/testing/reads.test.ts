@@ -15,6 +15,8 @@ test.each([
   'select add_note($1)',
   'select "count"($1)',
   'select app.count($1)',
+  'select "app".count($1)',
+  'select écount($1)',
   "select nextval('ids')",
   "select set_config('app.tenant', $1, true)",
   'select evil/**/($1)',
