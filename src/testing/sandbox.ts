@@ -4,6 +4,7 @@ import type { Session, Statement } from '../database/session'
 import { type CommitRules, checkDeferredSync, deferNoMoreSync, needsCommit, realCommit } from './commit'
 import { requireForkable } from './guards'
 import type { Ledger } from './ledger'
+import { asTransaction } from './postgres-transaction'
 import { onlyReads } from './reads'
 
 export type Dialect = 'sqlite' | 'postgres'
@@ -72,7 +73,7 @@ export class Sandbox implements Session {
     const alone = (session: Session) => this.#recorded(session, statement, 0)
     const step = () => {
       if (level === 'fork') return alone(this.inner)
-      if (needsCommit(statement, rules)) return this.#keep(realCommit(this.inner, rules, alone))
+      if (needsCommit(statement, rules)) return this.#keep(realCommit(this.#outer, rules, alone))
       return dialect === 'postgres' ? this.#undoable(statement) : alone(this.inner)
     }
     return this.#alone(statement.text, step)
@@ -84,9 +85,30 @@ export class Sandbox implements Session {
     try {
       return await (onlyReads(statement.text) ? recorded : this.#keep(recorded))
     } catch (error) {
-      await this.inner.run({ text: `rollback to savepoint ${step}`, params: [], shape: 'arrays' })
+      await this.#undo()
       throw error
     }
+  }
+
+  /** Where the app's transactions are opened. On Postgres the savepoint that stands there is theirs: another would cost a round trip. */
+  get #outer(): Session {
+    const { inner } = this
+    if (this.options.dialect === 'sqlite') return inner
+    const nest: Session['nest'] = async (work, reach) => {
+      try {
+        return await asTransaction(inner, work, reach)
+      } catch (error) {
+        await this.#undo()
+        throw error
+      } finally {
+        if (this.#closedAt !== undefined) await never
+      }
+    }
+    return { run: (statement) => inner.run(statement), nest }
+  }
+
+  async #undo(): Promise<void> {
+    await this.inner.run({ text: `rollback to savepoint ${step}`, params: [], shape: 'arrays' })
   }
 
   async #keep<T>(work: Promise<T>): Promise<T> {
@@ -106,7 +128,7 @@ export class Sandbox implements Session {
     const whole =
       this.options.level === 'fork'
         ? () => this.inner.nest(inside, reach)
-        : () => this.#keep(realCommit(this.inner, this.options.rules, inside, reach))
+        : () => this.#keep(realCommit(this.#outer, this.options.rules, inside, reach))
     return this.#alone('a transaction', whole).finally(() => {
       mark.open = false
     })
