@@ -24,6 +24,12 @@ export const historyBudget = { messages: 100, characters: 64_000 }
 
 const given = sql.placeholder
 
+type Row = typeof messages.$inferSelect
+const givenAs = <Name extends keyof Row & string>(name: Name) =>
+  sql<Row[Name]>`${sql.param(given(name), messages[name])}`.as(name)
+/** As text, because Drizzle would write no value as the JSON null. */
+const jsonAs = <Name extends 'tool_call' | 'annotations'>(name: Name) => sql<Row[Name]>`${given(name)}`.as(name)
+
 const queries = oncePerDatabase((database) => ({
   count: database
     .update(conversations)
@@ -34,21 +40,29 @@ const queries = oncePerDatabase((database) => ({
     .where(and(eq(conversations.tenant_id, given('tenant_id')), eq(conversations.id, given('conversation_id'))))
     .returning({ position: conversations.message_count, system_prompt: conversations.system_prompt })
     .prepare('message_count'),
+  // Its place is what was counted just before it, so that nobody has to wait for that to send it.
   insert: database
     .insert(messages)
-    .values({
-      tenant_id: given('tenant_id'),
-      conversation_id: given('conversation_id'),
-      position: given('position'),
-      id: given('id'),
-      role: given('role'),
-      content: given('content'),
-      status: given('status'),
-      model: given('model'),
-      prompt_tokens: given('prompt_tokens'),
-      completion_tokens: given('completion_tokens'),
-      created_at: given('now'),
-    })
+    .select(
+      database
+        .select({
+          tenant_id: conversations.tenant_id,
+          conversation_id: conversations.id,
+          position: conversations.message_count,
+          id: givenAs('id'),
+          role: givenAs('role'),
+          content: givenAs('content'),
+          status: givenAs('status'),
+          model: givenAs('model'),
+          prompt_tokens: givenAs('prompt_tokens'),
+          completion_tokens: givenAs('completion_tokens'),
+          tool_call: jsonAs('tool_call'),
+          annotations: jsonAs('annotations'),
+          created_at: givenAs('created_at'),
+        })
+        .from(conversations)
+        .where(and(eq(conversations.tenant_id, given('tenant_id')), eq(conversations.id, given('conversation_id')))),
+    )
     .returning({ id: messages.id })
     .prepare('message_insert'),
   before: database
@@ -74,22 +88,25 @@ export async function appendMessage(
   conversation_id: string,
   { id = newId(clock), model, prompt_tokens, completion_tokens, tool_call, annotations, ...message }: NewMessage,
 ): Promise<{ id: string; position: number; system_prompt: string | null }> {
-  const now = clock.now()
-  const [counted] = await queries(database).count.execute({ tenant_id, conversation_id, now })
+  const created_at = clock.now()
+  const { count, insert } = queries(database)
+  const [[counted]] = await Promise.all([
+    count.execute({ tenant_id, conversation_id, now: created_at }),
+    insert.execute({
+      ...message,
+      tenant_id,
+      conversation_id,
+      id,
+      model: model ?? null,
+      prompt_tokens: prompt_tokens ?? null,
+      completion_tokens: completion_tokens ?? null,
+      tool_call: tool_call ? JSON.stringify(tool_call) : null,
+      annotations: annotations ? JSON.stringify(annotations) : null,
+      created_at,
+    }),
+  ])
   if (!counted) throw notFound('conversation')
   const { position, system_prompt } = counted
-  const row = {
-    ...message,
-    tenant_id,
-    conversation_id,
-    position,
-    id,
-    model: model ?? null,
-    prompt_tokens: prompt_tokens ?? null,
-    completion_tokens: completion_tokens ?? null,
-  }
-  if (!tool_call && !annotations) await queries(database).insert.execute({ ...row, now })
-  else await database.insert(messages).values({ ...row, tool_call, annotations, created_at: now })
   return { id, position, system_prompt }
 }
 
