@@ -7,9 +7,9 @@ import { migrate } from '../src/database/migrate'
 import { acrossTenants } from '../src/database/reach'
 import { Scope, type Session } from '../src/database/session'
 import { readCommitRules } from '../src/testing/commit'
+import { Held } from '../src/testing/held'
 import { Ledger } from '../src/testing/ledger'
-import { hold } from '../src/testing/place'
-import { Sandbox } from '../src/testing/sandbox'
+import { groundOn, Sandbox } from '../src/testing/sandbox'
 
 // A server of the run's own is still starting while files are read; with the kit it is there, and so is the run's role.
 if (dialect === 'postgres') await import('./kit')
@@ -66,8 +66,8 @@ const withoutBounds = (session: Session): Session => ({
 /** What the kit puts between an app and its database: a place in a held transaction that looks like all of it. */
 export async function sandboxIn({ root }: Connection, patienceMs = 5000) {
   const rules = await readCommitRules(root.session, dialect)
-  const { session, rollback } = await hold(root.session)
-  const sandbox = new Sandbox(session, {
+  const held = await Held.open(root.session, groundOn(dialect, patienceMs))
+  const sandbox = new Sandbox(held.session, {
     dialect,
     level: 'savepoint',
     test: { name: 'a test', place: 'a.test.ts:1' },
@@ -80,7 +80,7 @@ export async function sandboxIn({ root }: Connection, patienceMs = 5000) {
     rollback: async () => {
       await sandbox.idle()
       sandbox.close()
-      await rollback()
+      await held.rollback()
     },
   }
 }

@@ -1,9 +1,10 @@
 import type { Session } from '../database/session'
 import { type CommitRules, readCommitRules } from './commit'
 import type { Door, Opened } from './door'
+import { Held } from './held'
 import type { Ledger } from './ledger'
 import type { RunDatabase } from './run-database'
-import { type IsolationLevel, Sandbox, type TestIdentity } from './sandbox'
+import { groundOn, type IsolationLevel, Sandbox, type TestIdentity } from './sandbox'
 
 /** Makes rows for all tests of a place, given what the seeds before it returned. What it returns is among their fixtures. */
 export type Seed = (seeded: object) => Promise<object | undefined>
@@ -25,6 +26,8 @@ export type Isolation = {
 export class Place {
   /** Whose transactions are open here. */
   readonly #holders = new Set<TestIdentity>()
+  /** Transactions on Postgres that tests left behind as they had found them. */
+  readonly #renewed: Held[] = []
   #template: Uint8Array | undefined
   #rules: Promise<CommitRules> | undefined
 
@@ -107,13 +110,15 @@ export class Place {
     if (level === 'savepoint' && !crowded) {
       this.#holders.add(test)
       try {
-        const held = await hold(this.opened.session)
+        const ground = groundOn(dialect, more.patienceMs)
+        const held = this.#takeRenewed() ?? (await Held.open(this.opened.session, ground))
         return {
           sandbox: new Sandbox(held.session, options),
           level,
           seeded: this.seeded,
           end: async () => {
-            await held.rollback()
+            if (ground === undefined) await held.rollback()
+            else this.#renewed.push(await held.renewed(ground))
             this.#holders.delete(test)
             return undefined
           },
@@ -124,7 +129,7 @@ export class Place {
       }
     }
     const { opened, seeded, remove } = await this.#fork()
-    const held = level === 'savepoint' ? await hold(opened.session) : undefined
+    const held = level === 'savepoint' ? await Held.open(opened.session) : undefined
     return {
       sandbox: new Sandbox(held?.session ?? opened.session, options),
       level,
@@ -143,8 +148,15 @@ export class Place {
   }
 
   async close(): Promise<void> {
+    for (let held = this.#takeRenewed(); held; held = this.#takeRenewed()) await held.rollback()
     await this.opened.close()
     this.remove()
+  }
+
+  #takeRenewed(): Held | undefined {
+    let held = this.#renewed.pop()
+    while (held?.isOver) held = this.#renewed.pop()
+    return held
   }
 
   /** Once, before the first test holds a transaction: the template must have no test's rows in it. */
@@ -191,28 +203,3 @@ function frozen<T>(value: T): T {
   for (const part of Object.values(value)) frozen(part)
   return value
 }
-
-/** A transaction that is held open until it is rolled back. */
-export async function hold(session: Session): Promise<{ session: Session; rollback(): Promise<void> }> {
-  const opened = Promise.withResolvers<Session>()
-  const end = Promise.withResolvers<never>()
-  const over = session
-    .nest((inner) => {
-      opened.resolve(inner)
-      return end.promise
-    })
-    .catch((error) => {
-      opened.reject(error)
-      if (error !== rolledBack) throw error
-    })
-  over.catch(() => {}) // told by `rollback`, or by `opened`
-  return {
-    session: await opened.promise,
-    rollback: async () => {
-      end.reject(rolledBack)
-      await over
-    },
-  }
-}
-
-const rolledBack = new Error('rolled back')

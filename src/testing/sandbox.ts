@@ -29,6 +29,12 @@ type Options = {
   onLate?: (error: Error) => void
 }
 
+const usualPatienceMs = 4000
+
+/** What a sandbox of the level `savepoint` stands on, where it needs that: from there on, a failed statement is undone by itself. */
+export const groundOn = (dialect: Dialect, patienceMs = usualPatienceMs): string | undefined =>
+  dialect === 'postgres' ? `set local lock_timeout = ${patienceMs}; savepoint ${step}` : undefined
+
 /** Marks the code that runs inside a transaction of a sandbox, so that it is noticed on the outer handle. */
 const insideTransaction = new AsyncLocalStorage<{ of: Sandbox; open: boolean }>()
 
@@ -59,12 +65,8 @@ export class Sandbox implements Session {
     private readonly opened: Session,
     private readonly options: Options,
   ) {
-    const { level, dialect } = options
-    this.#concurrent = level === 'fork' && opened.pooled === true
+    this.#concurrent = options.level === 'fork' && opened.pooled === true
     this.inner = this.#untilClosed(opened)
-    // From here on, a failed statement is undone by itself.
-    if (level === 'savepoint' && dialect === 'postgres')
-      this.#send(`set local lock_timeout = ${this.#patienceMs}; savepoint ${step}`)
   }
 
   /** One statement of its own. On Postgres it has a savepoint, so that its failure (25P02) stays its own. */
@@ -201,6 +203,8 @@ export class Sandbox implements Session {
       await this.inner
         .nest(async (session) => {
           const inner = new Sandbox(session, { ...this.options, level: 'savepoint' })
+          const ground = groundOn(this.options.dialect, this.#patienceMs)
+          if (ground !== undefined) inner.#send(ground)
           this.#rewinding = inner
           await insideRewind.run(inner, () => work(inner).then(result.resolve, result.reject))
           await inner.idle()
@@ -221,7 +225,7 @@ export class Sandbox implements Session {
   }
 
   get #patienceMs(): number {
-    return this.options.patienceMs ?? 4000
+    return this.options.patienceMs ?? usualPatienceMs
   }
 
   get busy(): boolean {

@@ -3,7 +3,7 @@ import { eq } from 'drizzle-orm'
 import { isUniqueViolation } from '../../../src/database/database'
 import { Scope, type Session } from '../../../src/database/session'
 import { tenants } from '../../../src/database/tables'
-import { hold } from '../../../src/testing/place'
+import { Held } from '../../../src/testing/held'
 import { ownDatabase, sandboxIn, seeingAll } from '../../own-database'
 
 // They write to one database.
@@ -498,8 +498,8 @@ describe('a transaction with statements that come together', () => {
 describe('what can never get its turn', () => {
   test('ends as an error that says why, and harms nothing else', async () => {
     const patience = 20
-    const { session, rollback } = await hold(root.session)
-    const scope = new Scope(session)
+    const held = await Held.open(root.session)
+    const scope = new Scope(held.session)
     const { patienceMs } = Scope
     Scope.patienceMs = patience
 
@@ -513,7 +513,7 @@ describe('what can never get its turn', () => {
     const [error, kept] = await seeingAll(() => scope.enter(meet))
 
     Scope.patienceMs = patienceMs
-    await rollback()
+    await held.rollback()
     expect((error as Error).cause).toEqual(
       new Error(`Waited ${patience} ms for a transaction: does it await something that was started outside it?`),
     )

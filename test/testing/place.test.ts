@@ -1,0 +1,83 @@
+import { expect, test } from 'bun:test'
+import type { Session } from '../../src/database/session'
+import type { Door } from '../../src/testing/door'
+import { Ledger } from '../../src/testing/ledger'
+import { Place } from '../../src/testing/place'
+import type { RunDatabase } from '../../src/testing/run-database'
+
+/** Connections to Postgres that note what they were asked; `lose` ends those whose transactions are open. */
+function noting(): { door: Door; asked: string[]; lose(): void } {
+  const asked: string[] = []
+  const lost = new Set<(error: Error) => void>()
+  let connections = 0
+  const door: Door = {
+    open: async () => {
+      const inside = (name: string): Session => ({
+        run: async ({ text }) => {
+          asked.push(`${name}: ${text}`)
+          return []
+        },
+        nest: (work) => work(inside(name)),
+      })
+      const session: Session = {
+        run: async () => [],
+        nest: async (work) => {
+          const name = `${++connections}`
+          asked.push(`${name}: begin`)
+          const { promise, reject } = Promise.withResolvers<never>()
+          lost.add(reject)
+          return await Promise.race([work(inside(name)), promise]).finally(() => asked.push(`${name}: over`))
+        },
+      }
+      return { session, close: async () => void asked.push('closed') }
+    },
+    enter: (_, work) => work(),
+  }
+  const lose = () => {
+    for (const reject of lost) reject(new Error('The connection is gone.'))
+  }
+  return { door, asked, lose }
+}
+
+async function open() {
+  const { door, asked, lose } = noting()
+  const run = { dialect: 'postgres', url: 'postgres://', create: async () => {}, freeze: async () => {} }
+  const seed = async () => ({})
+  const place = await Place.root(run as unknown as RunDatabase, door, async () => {}, seed)
+  const isolate = () => place.isolate('savepoint', { name: 'a test', place: 'here' }, new Ledger())
+  asked.splice(0)
+  return { place, isolate, asked, lose }
+}
+
+const start = 'set local lock_timeout = 4000; savepoint kit_step'
+
+// To roll back and to begin again would be two round trips of every test.
+test('tests on Postgres that come one after the other have one transaction, rolled back in between', async () => {
+  const { place, isolate, asked } = await open()
+
+  for (let n = 0; n < 2; n++) await (await isolate()).end({ keep: false })
+  await place.close()
+
+  const again = `1: rollback and chain; ${start}`
+  expect(asked).toEqual(['1: begin', `1: ${start}`, again, again, '1: over', 'closed'])
+})
+
+test('tests on Postgres at the same time have a transaction each', async () => {
+  const { isolate, asked } = await open()
+
+  await Promise.all([isolate(), isolate()])
+
+  expect(asked.sort()).toEqual(['1: begin', `1: ${start}`, '2: begin', `2: ${start}`])
+})
+
+test('a test on Postgres begins anew where the connection of those before it was lost', async () => {
+  const { isolate, asked, lose } = await open()
+  await (await isolate()).end({ keep: false })
+  lose()
+  await Bun.sleep(0)
+  asked.splice(0)
+
+  await isolate()
+
+  expect(asked).toEqual(['2: begin', `2: ${start}`])
+})
