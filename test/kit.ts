@@ -116,8 +116,12 @@ export const deps: Deps = {
 export const app = buildApp(deps)
 
 /** Works on what a test queues as soon as it is committed; `settle()` waits for it. Later jobs wait for another ring. */
-const worker = new JobWorker(deps, { kinds: jobKinds(deps), onAttempt: metrics.jobAttempt })
-deps.jobBell.onRing(() => outside.background(() => deps.lifetime.run(() => worker.runDue())))
+let worker: JobWorker | undefined // not made before there is a job, because a run without any is over sooner
+deps.jobBell.onRing(() => {
+  worker ??= new JobWorker(deps, { kinds: jobKinds(deps), onAttempt: metrics.jobAttempt })
+  const awake = worker
+  outside.background(() => deps.lifetime.run(() => awake.runDue()))
+})
 
 type Provider = ScriptedModel<ProviderRequest>
 
