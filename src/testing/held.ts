@@ -3,6 +3,7 @@ import type { Session } from '../database/session'
 /** A transaction that is held open until it is rolled back, with what a test did in it. */
 export class Held {
   #isOver = false
+  #begunAt = performance.now()
 
   private constructor(
     readonly session: Session,
@@ -14,7 +15,7 @@ export class Held {
     })
   }
 
-  /** `ground` is what is asked first, and nobody waits for it: where it fails, what comes behind it fails too. */
+  /** `ground` is what is asked first, and nobody waits for it. */
   static async open(session: Session, ground?: string): Promise<Held> {
     const opened = Promise.withResolvers<Session>()
     const end = Promise.withResolvers<never>()
@@ -24,7 +25,7 @@ export class Held {
     })
     over.catch(opened.reject)
     const held = new Held(await opened.promise, over, end.reject)
-    if (ground !== undefined) held.#ask(ground).catch(() => {})
+    if (ground !== undefined) held.#ask(ground).catch(() => {}) // what comes behind it fails too
     return held
   }
 
@@ -34,9 +35,14 @@ export class Held {
   }
 
   /** Rolls back and begins again in one round trip; on Postgres. */
-  async renewed(ground: string): Promise<this> {
+  async renew(ground: string): Promise<void> {
     await this.#ask(`rollback and chain; ${ground}`)
-    return this
+    this.#begunAt = performance.now()
+  }
+
+  /** For the next test: `now()` is when the transaction began, so one that has waited begins once more, and nobody waits for it. */
+  refresh(ground: string): void {
+    if (performance.now() - this.#begunAt > staleMs) this.renew(ground).catch(() => {}) // what comes behind it fails too
   }
 
   async rollback(): Promise<void> {
@@ -50,5 +56,7 @@ export class Held {
     await this.session.run({ text, params: [], shape: 'arrays' })
   }
 }
+
+const staleMs = 20
 
 const rolledBack = new Error('rolled back')

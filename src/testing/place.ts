@@ -111,14 +111,17 @@ export class Place {
       this.#holders.add(test)
       try {
         const ground = groundOn(dialect, more.patienceMs)
-        const held = this.#takeRenewed() ?? (await Held.open(this.opened.session, ground))
+        const held = this.#takeRenewed(ground) ?? (await Held.open(this.opened.session, ground))
         return {
           sandbox: new Sandbox(held.session, options),
           level,
           seeded: this.seeded,
           end: async () => {
             if (ground === undefined) await held.rollback()
-            else this.#renewed.push(await held.renewed(ground))
+            else {
+              await held.renew(ground)
+              this.#renewed.push(held)
+            }
             this.#holders.delete(test)
             return undefined
           },
@@ -153,9 +156,10 @@ export class Place {
     this.remove()
   }
 
-  #takeRenewed(): Held | undefined {
+  #takeRenewed(ground?: string): Held | undefined {
     let held = this.#renewed.pop()
     while (held?.isOver) held = this.#renewed.pop()
+    if (ground !== undefined) held?.refresh(ground)
     return held
   }
 

@@ -62,6 +62,18 @@ test('tests on Postgres that come one after the other have one transaction, roll
   expect(asked).toEqual(['1: begin', `1: ${start}`, again, again, '1: over', 'closed'])
 })
 
+// now() would be when the test before it ended.
+test('a test on Postgres that comes later begins its transaction when it comes', async () => {
+  const { isolate, asked } = await open()
+  await (await isolate()).end({ keep: false })
+  await Bun.sleep(30)
+  asked.splice(0)
+
+  await isolate()
+
+  expect(asked).toEqual([`1: rollback and chain; ${start}`])
+})
+
 test('tests on Postgres at the same time have a transaction each', async () => {
   const { isolate, asked } = await open()
 
