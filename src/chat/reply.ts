@@ -1,7 +1,8 @@
-import { sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import { appendMessage, historyBefore } from '../conversations/messages'
 import { oncePerDatabase } from '../database/database'
-import { usage_records } from '../database/tables'
+import { givenFor } from '../database/given'
+import { usage_records, users } from '../database/tables'
 import type { Deps } from '../deps'
 import { AppError, conflict } from '../errors'
 import { newId } from '../ids'
@@ -16,22 +17,29 @@ import type { Turn } from './turn'
 import type { Usage } from './usage'
 
 const given = sql.placeholder
+const column = givenFor(usage_records)
 
 const queries = oncePerDatabase((database) => ({
+  // Nothing where the user is gone, as after the erasure of the tenant: then there is nobody whose usage it would be.
   recordUsage: database
     .insert(usage_records)
-    .values({
-      tenant_id: given('tenant_id'),
-      id: given('id'),
-      user_id: given('user_id'),
-      conversation_id: given('conversation_id'),
-      message_id: given('message_id'),
-      model: given('model'),
-      prompt_tokens: given('prompt_tokens'),
-      completion_tokens: given('completion_tokens'),
-      is_estimated: given('is_estimated'),
-      created_at: given('now'),
-    })
+    .select(
+      database
+        .select({
+          tenant_id: users.tenant_id,
+          id: column('id'),
+          user_id: users.id,
+          conversation_id: column('conversation_id'),
+          message_id: column('message_id'),
+          model: column('model'),
+          prompt_tokens: column('prompt_tokens'),
+          completion_tokens: column('completion_tokens'),
+          is_estimated: column('is_estimated'),
+          created_at: column('created_at'),
+        })
+        .from(users)
+        .where(and(eq(users.tenant_id, given('tenant_id')), eq(users.id, given('user_id')))),
+    )
     .returning({ id: usage_records.id })
     .prepare('usage_record'),
 }))
@@ -164,6 +172,6 @@ async function recordUsage(
     user_id,
     conversation_id,
     id: admission.usage_id,
-    now: clock.now(),
+    created_at: clock.now(),
   })
 }

@@ -1,6 +1,7 @@
 import { and, desc, eq, lt, sql } from 'drizzle-orm'
 import type { Principal } from '../auth/principal'
 import { type Database, oncePerDatabase } from '../database/database'
+import { givenFor } from '../database/given'
 import { conversations, messages } from '../database/tables'
 import { notFound } from '../errors'
 import { type Clock, newId } from '../ids'
@@ -24,11 +25,10 @@ export const historyBudget = { messages: 100, characters: 64_000 }
 
 const given = sql.placeholder
 
-type Row = typeof messages.$inferSelect
-const givenAs = <Name extends keyof Row & string>(name: Name) =>
-  sql<Row[Name]>`${sql.param(given(name), messages[name])}`.as(name)
+const column = givenFor(messages)
 /** As text, because Drizzle would write no value as the JSON null. */
-const jsonAs = <Name extends 'tool_call' | 'annotations'>(name: Name) => sql<Row[Name]>`${given(name)}`.as(name)
+const textOf = <Name extends 'tool_call' | 'annotations'>(name: Name) =>
+  sql<(typeof messages.$inferSelect)[Name]>`${given(name)}`.as(name)
 
 const queries = oncePerDatabase((database) => ({
   count: database
@@ -49,16 +49,16 @@ const queries = oncePerDatabase((database) => ({
           tenant_id: conversations.tenant_id,
           conversation_id: conversations.id,
           position: conversations.message_count,
-          id: givenAs('id'),
-          role: givenAs('role'),
-          content: givenAs('content'),
-          status: givenAs('status'),
-          model: givenAs('model'),
-          prompt_tokens: givenAs('prompt_tokens'),
-          completion_tokens: givenAs('completion_tokens'),
-          tool_call: jsonAs('tool_call'),
-          annotations: jsonAs('annotations'),
-          created_at: givenAs('created_at'),
+          id: column('id'),
+          role: column('role'),
+          content: column('content'),
+          status: column('status'),
+          model: column('model'),
+          prompt_tokens: column('prompt_tokens'),
+          completion_tokens: column('completion_tokens'),
+          tool_call: textOf('tool_call'),
+          annotations: textOf('annotations'),
+          created_at: column('created_at'),
         })
         .from(conversations)
         .where(and(eq(conversations.tenant_id, given('tenant_id')), eq(conversations.id, given('conversation_id')))),

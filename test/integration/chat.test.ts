@@ -1,5 +1,6 @@
 import { test as bunTest } from 'bun:test'
 import { eq } from 'drizzle-orm'
+import { tenantTables } from '../../src/database/catalogue'
 import { conversations, messages, usage_records } from '../../src/database/tables'
 import { database, describe, expect, test } from '../kit'
 import { seeingAll } from '../own-database'
@@ -208,6 +209,23 @@ describe('POST /api/v1/chat', () => {
     expect(await database.select().from(usage_records)).toMatchObject([
       { conversation_id: conversation.id, prompt_tokens: 11, completion_tokens: 4, is_estimated: false },
     ])
+  })
+
+  test('leaves nothing of a tenant that was erased meanwhile', async ({ operatorA, tenantA, model }) => {
+    model.does(
+      { type: 'hang' },
+      { type: 'text', text: 'Done' },
+      { type: 'usage', usage: { prompt_tokens: 11, completion_tokens: 4 } },
+      { type: 'end' },
+    )
+    const answer = operatorA.post('/api/v1/chat', { message: 'Think' })
+    await model.hanging
+    for (const { table, owner } of tenantTables.toReversed()) await database.delete(table).where(eq(owner, tenantA.id))
+
+    model.release()
+
+    expect(await answer).toMatchObject({ status: 404, body: { code: 'not_found' } })
+    expect([await database.select().from(messages), await database.select().from(usage_records)]).toEqual([[], []])
   })
 })
 
