@@ -28,6 +28,8 @@ export class Place {
   readonly #holders = new Set<TestIdentity>()
   /** Transactions on Postgres that tests left behind as they had found them. */
   readonly #renewed: Held[] = []
+  /** How many tests wait for a transaction, maybe for a connection. */
+  #waiting = 0
   #template: Uint8Array | undefined
   #rules: Promise<CommitRules> | undefined
 
@@ -111,17 +113,13 @@ export class Place {
       this.#holders.add(test)
       try {
         const ground = groundOn(dialect, more.patienceMs)
-        const held = this.#takeRenewed(ground) ?? (await Held.open(this.opened.session, ground))
+        const held = await this.#take(ground)
         return {
           sandbox: new Sandbox(held.session, options),
           level,
           seeded: this.seeded,
           end: async () => {
-            if (ground === undefined) await held.rollback()
-            else {
-              await held.renew(ground)
-              this.#renewed.push(held)
-            }
+            await this.#giveBack(held, ground)
             this.#holders.delete(test)
             return undefined
           },
@@ -156,10 +154,28 @@ export class Place {
     this.remove()
   }
 
-  #takeRenewed(ground?: string): Held | undefined {
+  async #take(ground: string | undefined): Promise<Held> {
+    const renewed = this.#takeRenewed()
+    if (ground !== undefined) renewed?.refresh(ground)
+    if (renewed) return renewed
+    this.#waiting++
+    try {
+      return await Held.open(this.opened.session, ground)
+    } finally {
+      this.#waiting--
+    }
+  }
+
+  async #giveBack(held: Held, ground: string | undefined): Promise<void> {
+    if (ground !== undefined && this.#waiting === 0) await held.renew(ground)
+    // Who waits, waits for a connection that is free.
+    if (ground === undefined || this.#waiting > 0) await held.rollback()
+    else this.#renewed.push(held)
+  }
+
+  #takeRenewed(): Held | undefined {
     let held = this.#renewed.pop()
     while (held?.isOver) held = this.#renewed.pop()
-    if (ground !== undefined) held?.refresh(ground)
     return held
   }
 

@@ -211,7 +211,9 @@ describe('POST /api/v1/chat', () => {
     ])
   })
 
-  test('leaves nothing of a tenant that was erased meanwhile', async ({ operatorA, tenantA, model }) => {
+  // A tenant's row is one that all tests refer to.
+  const erased = 'leaves nothing of a tenant that was erased meanwhile'
+  test(erased, { isolation: 'fork' }, async ({ operatorA, tenantA, model }) => {
     model.does(
       { type: 'hang' },
       { type: 'text', text: 'Done' },

@@ -5,9 +5,11 @@ import { Ledger } from '../../src/testing/ledger'
 import { Place } from '../../src/testing/place'
 import type { RunDatabase } from '../../src/testing/run-database'
 
-/** Connections to Postgres that note what they were asked; `lose` ends those whose transactions are open. */
-function noting(): { door: Door; asked: string[]; lose(): void } {
+/** Connections to Postgres that note what they were asked, as many as there may be; `lose` ends those whose transactions are open. */
+function noting(limit: number): { door: Door; asked: string[]; lose(): void } {
   const asked: string[] = []
+  const waiting: (() => void)[] = []
+  let free = limit
   const lost = new Set<(error: Error) => void>()
   let connections = 0
   const door: Door = {
@@ -22,11 +24,16 @@ function noting(): { door: Door; asked: string[]; lose(): void } {
       const session: Session = {
         run: async () => [],
         nest: async (work) => {
+          if (free-- <= 0) await new Promise<void>((resolve) => waiting.push(resolve))
           const name = `${++connections}`
           asked.push(`${name}: begin`)
           const { promise, reject } = Promise.withResolvers<never>()
           lost.add(reject)
-          return await Promise.race([work(inside(name)), promise]).finally(() => asked.push(`${name}: over`))
+          return await Promise.race([work(inside(name)), promise]).finally(() => {
+            asked.push(`${name}: over`)
+            free++
+            waiting.shift()?.()
+          })
         },
       }
       return { session, close: async () => void asked.push('closed') }
@@ -39,8 +46,8 @@ function noting(): { door: Door; asked: string[]; lose(): void } {
   return { door, asked, lose }
 }
 
-async function open() {
-  const { door, asked, lose } = noting()
+async function open(connections = 10) {
+  const { door, asked, lose } = noting(connections)
   const run = { dialect: 'postgres', url: 'postgres://', create: async () => {}, freeze: async () => {} }
   const seed = async () => ({})
   const place = await Place.root(run as unknown as RunDatabase, door, async () => {}, seed)
@@ -80,6 +87,21 @@ test('tests on Postgres at the same time have a transaction each', async () => {
   await Promise.all([isolate(), isolate()])
 
   expect(asked.sort()).toEqual(['1: begin', `1: ${start}`, '2: begin', `2: ${start}`])
+})
+
+test('a test on Postgres that waits for a connection gets that of the next one to end', async () => {
+  const { isolate, asked } = await open(1)
+  const first = await isolate()
+
+  const second = isolate()
+  await first.end({ keep: false })
+  await second
+  const third = isolate()
+  const ended = (await second).end({ keep: false })
+  await third
+  await ended
+
+  expect(asked.filter((text) => text.endsWith('begin'))).toEqual(['1: begin', '2: begin', '3: begin'])
 })
 
 test('a test on Postgres begins anew where the connection of those before it was lost', async () => {
