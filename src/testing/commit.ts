@@ -1,5 +1,6 @@
 import type { Database as Client } from 'bun:sqlite'
 import type { Session, Statement } from '../database/session'
+import { onceForEach } from './by-text'
 import { foreignKeysMayWait } from './guards'
 
 /** What COMMIT checks and forgets, beyond keeping the rows. Read from the schema once for a run's database. */
@@ -27,7 +28,7 @@ export async function readCommitRules(session: Session, dialect: 'sqlite' | 'pos
 /** Whether a statement on its own, which commits by itself, leaves COMMIT something to check or to forget. */
 export const needsCommit = ({ text }: Statement, { dialect, deferred }: CommitRules): boolean =>
   (deferred.length > 0 && !/^\s*(select|show|explain|pragma)\b/i.test(text)) ||
-  (dialect === 'postgres' && /\bset\s+local\b|\bset_config\s*\(/i.test(text))
+  (dialect === 'postgres' && settingsIn(text).length > 0)
 
 /**
  * Runs the app's outermost transaction in a savepoint, and where it would commit, does what COMMIT does: checks deferred
@@ -121,11 +122,15 @@ class LocalSettings {
   }
 }
 
-function namesIn(text: string, params: readonly unknown[]): string[] {
-  const names = [...text.matchAll(/\bset\s+local\s+"?([\w.]+)"?/gi)].map(([, name]) => name ?? '')
-  for (const [, literal, position] of text.matchAll(/\bset_config\s*\(\s*(?:'([^']+)'|\$(\d+))/gi)) {
-    const name = literal ?? params[Number(position) - 1]
-    if (typeof name === 'string') names.push(name)
-  }
-  return names.filter((name) => name !== '')
-}
+/** What a statement sets until COMMIT: the name, or where it is among the parameters. */
+const settingsIn = onceForEach((text): (string | number)[] => [
+  ...[...text.matchAll(/\bset\s+local\s+"?([\w.]+)"?/gi)].map(([, name = '']) => name),
+  ...[...text.matchAll(/\bset_config\s*\(\s*(?:'([^']+)'|\$(\d+))/gi)].map(
+    ([, literal, position]) => literal ?? Number(position) - 1,
+  ),
+])
+
+const namesIn = (text: string, params: readonly unknown[]): string[] =>
+  settingsIn(text)
+    .map((setting) => (typeof setting === 'number' ? params[setting] : setting))
+    .filter((name) => typeof name === 'string' && name !== '') as string[]

@@ -1,3 +1,5 @@
+import { onceForEach } from './by-text'
+
 /** What a savepoint cannot show as it would be, or would be destroyed by, and why. */
 const impossible: readonly { pattern: RegExp; what: string; why: string }[] = [
   {
@@ -41,25 +43,22 @@ const impossible: readonly { pattern: RegExp; what: string; why: string }[] = [
   { pattern: /^\s*(attach|detach)\b/i, what: 'ATTACH', why: 'it cannot be undone by a rollback' },
 ]
 
-/** Texts that were found harmless: an app has few, and says each of them often. */
-const harmless = new Set<string>()
-
 let someWait = false
 /** False as long as no statement of the run has made foreign keys wait for COMMIT on SQLite, so that nobody needs to ask. */
 export const foreignKeysMayWait = (): boolean => someWait
 
-/** Throws for what only a database of the test's own can show. Literals and comments do not count. */
-export function requireForkable(text: string, tolerated: readonly RegExp[] = []): void {
-  if (harmless.has(text)) return
+/** Literals and comments do not count. */
+const impossibleIn = onceForEach((text) => {
   someWait ||= /\bdefer_foreign_keys\b/i.test(text)
-  if (tolerated.some((statement) => statement.test(text))) return
   const bare = text.replace(/'(?:[^']|'')*'|\$(\w*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\//g, ' ')
-  const found = impossible.find(({ pattern }) => pattern.test(bare))
-  if (found) {
-    throw new Error(
-      `${found.what} does not work at the isolation level "savepoint": ${found.why}. Give the test a database of its own: test(name, { isolation: 'fork' }, ...).`,
-    )
-  }
-  if (harmless.size >= 2000) harmless.clear()
-  harmless.add(text)
+  return impossible.find(({ pattern }) => pattern.test(bare)) ?? null
+})
+
+/** Throws for what only a database of the test's own can show. */
+export function requireForkable(text: string, tolerated: readonly RegExp[] = []): void {
+  const found = impossibleIn(text)
+  if (!found || tolerated.some((statement) => statement.test(text))) return
+  throw new Error(
+    `${found.what} does not work at the isolation level "savepoint": ${found.why}. Give the test a database of its own: test(name, { isolation: 'fork' }, ...).`,
+  )
 }

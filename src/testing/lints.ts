@@ -1,4 +1,5 @@
 import type { Session } from '../database/session'
+import { onceForEach } from './by-text'
 import type { Ledger, LedgerRequest, LedgerStatement } from './ledger'
 import { type TenantTables, unboundTables } from './tenant-predicates'
 
@@ -31,13 +32,7 @@ export function linter({ tenantColumn, allow = [] }: LintOptions, tables: readon
     column: tenantColumn.toLowerCase(),
     tables: new Set(tables.map((table) => table.toLowerCase())),
   }
-  // An app has some dozens of statements, and its tests run them thousands of times.
-  const known = new Map<string, string[]>()
-  const unbound = (text: string): string[] => {
-    const found = known.get(text) ?? unboundTables(text, tenant)
-    known.set(text, found)
-    return found
-  }
+  const unbound = onceForEach((text) => unboundTables(text, tenant))
   return ({ requests }) =>
     requests
       .flatMap((request) => [

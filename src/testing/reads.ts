@@ -1,3 +1,5 @@
+import { onceForEach } from './by-text'
+
 /** What may stand before a parenthesis in a query that changes nothing: words of SQL, and functions that are known. */
 const harmless = new Set(
   [
@@ -9,21 +11,14 @@ const harmless = new Set(
   ].flatMap((words) => words.split(' ')),
 )
 
-/** An app has some dozens of statements, and its tests run them thousands of times. */
-const known = new Map<string, boolean>()
-
 /** True for a query on Postgres that leaves nothing behind: no locks, and no function that might write, as any may that is not known. */
-export function onlyReads(text: string): boolean {
-  const before = known.get(text)
-  if (before !== undefined) return before
+export const onlyReads = onceForEach((text) => {
   const calls = [...text.matchAll(/("(?:[^"]|"")*"|[\p{L}\p{N}_.$]+)\s*\(/gu)].map(([, name = '']) =>
     name.toLowerCase(),
   )
-  const reads =
+  return (
     /^\s*select\b/i.test(text) &&
     !/;|--|\/\*|\binto\b|\bfor\s+(no\s+key\s+)?(update|share|key)\b/i.test(text) &&
     calls.every((name) => harmless.has(name))
-  if (known.size >= 2000) known.clear()
-  known.set(text, reads)
-  return reads
-}
+  )
+})
