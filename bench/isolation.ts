@@ -27,12 +27,12 @@ const run = Bun.spawnSync([process.execPath, 'test', './bench/support/isolation.
   stderr: 'pipe',
 })
 if (!run.success) throw new Error(run.stderr.toString().slice(-3000))
-type Group = 'plain' | 'empty' | 'fork' | 'hand' | 'create' | 'chat' | 'list' | 'flow'
+type Group = 'plain' | 'empty' | 'fork' | 'hand' | 'alone' | 'create' | 'chat' | 'list' | 'flow'
 const msPerTest: Record<Group, number[]> = JSON.parse(readFileSync(results, 'utf8'))
 rmSync(folder, { recursive: true })
 
-const withoutRunner = (all: number[]) => spread(all.map((ms, round) => ms - (msPerTest.plain[round] ?? Number.NaN)))
-const [isolation, fork] = [withoutRunner(msPerTest.empty), withoutRunner(msPerTest.fork)]
+const without = (other: Group, all: number[]) => all.map((ms, round) => ms - (msPerTest[other][round] ?? Number.NaN))
+const [isolation, fork] = [spread(without('plain', msPerTest.empty)), spread(without('plain', msPerTest.fork))]
 const limits = isPostgres ? { savepoint: 1, fork: 30 } : { savepoint: 0.05, fork: 1 }
 const row = (name: string, ms: number[], target = '') => [name, show(spread(ms), 3), target]
 report(
@@ -52,10 +52,12 @@ report(
     row('chats', msPerTest.chat),
     row('lists', msPerTest.list),
     row('the floor: the statements of all three by hand, no framework, no kit', msPerTest.hand),
+    row('the service alone: it answers all three, in a transaction that is rolled back, no kit', msPerTest.alone),
     row(
       'creates, chats and lists',
       msPerTest.flow,
       verdict(spread(msPerTest.flow).median, 'at most', isPostgres ? 4 : 0.6, 'ms'),
     ),
+    row('what the kit adds to the service alone', without('alone', msPerTest.flow)),
   ],
 )

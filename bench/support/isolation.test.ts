@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, test as plain } from 'bun:test'
 import { describe, expect, test } from '../../test/kit'
 import { runDatabase } from '../../test/setup'
+import { alone } from './alone'
 import { byHand, readFlow } from './by-hand'
 
 /** Started by bench/isolation.ts. Groups take turns, and each notes what it took. */
@@ -8,12 +9,14 @@ const tests = Number(process.env.BENCH_TESTS)
 const rounds = Number(process.env.BENCH_ROUNDS)
 const msPerTest: Record<string, number[]> = {}
 const handWritten = await byHand(readFlow())
+const serviceAlone = await alone()
 
 const groups: Record<string, (name: string) => void> = {
   plain: (name) => plain(name, () => {}),
   empty: (name) => test(name, () => {}),
   fork: (name) => test(name, { isolation: 'fork' }, () => {}),
   hand: (name) => plain(name, async () => void (await handWritten())),
+  alone: (name) => plain(name, async () => void (await serviceAlone())),
   create: (name) =>
     test(name, async ({ adminA }) => {
       const created = await adminA.post('/api/v1/conversations', { title: 'Q3 planning' })
