@@ -35,40 +35,43 @@ const git = (...args: string[]) =>
 const changes = git('status', '--porcelain', '--', 'src', 'bench', 'package.json', 'bun.lock', ':!bench/README.md')
 
 const commit = `${git('rev-parse', '--short', 'HEAD')}${changes === '' ? '' : ', with changes that are not committed'}`
+const machine = `${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} CPUs, ${Math.round(totalmem() / 2 ** 30)} GB, ${process.platform} ${process.arch}`
+const day = new Date().toISOString().slice(0, 10)
 
-const header = `# What it costs
+const top = `# What it costs
 
 Written by \`make bench\`; not edited by hand. Every claim is a ratio, or figures that stand in one table and were taken
-in turns (A B A B) in one run, because machines differ and are shared.
+in turns (A B A B) in one run, because machines differ and are shared: what stands in two tables is not compared.
+Below each part: the program that printed it, the commit, the day, how much others had to do when it began (the load
+average), the machine.`
 
-| | |
-| --- | --- |
-| machine | ${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} CPUs, ${Math.round(totalmem() / 2 ** 30)} GB, ${process.platform} ${process.arch} |
-| Bun | ${Bun.version} |
-| commit | ${commit} |
-| others at work | load average ${loadavg()[0]?.toFixed(1)} before the first program |
-| day | ${new Date().toISOString().slice(0, 10)} |
-${quick ? '\nA short run (`--quick`): it shows that the programs work, its figures say little.\n' : ''}`
 const isWanted = (command: string) =>
   isPartial ? command.includes(only) : command !== 'bench/soak.ts' || process.argv.includes('--soak')
 
-/** What each program printed, by its command. */
+/** What each program printed, by its command. What is not printed anew stays as it is. */
 const parts = new Map<string, string>()
 const before = existsSync(readme) ? readFileSync(readme, 'utf8') : ''
-for (const [part, command = ''] of before.matchAll(/^## [\s\S]*?\n`bun (bench\/[^`]+)`.*$/gm))
-  if (!isWanted(command)) parts.set(command, part)
-const top = isPartial ? before.slice(0, before.indexOf('\n## ')) : header
-const alone = isPartial ? `, a run of its own at commit ${commit}` : ''
+for (const [part, command = ''] of before.matchAll(/^## [\s\S]*?\n`bun (bench\/[^`]+)`.*$/gm)) parts.set(command, part)
 
-for (const words of programs) {
-  const command = `bench/${words.join(' ')}`
-  if (!isWanted(command)) continue
+const commands = programs.map((words) => `bench/${words.join(' ')}`)
+const wanted = commands.filter(isWanted)
+if (wanted.length === 0) throw new Error(`No program's command contains ${only}.`)
+
+const failed: string[] = []
+for (const command of wanted) {
   console.error(`bun ${command}`)
+  const load = loadavg()[0]?.toFixed(1)
   const args = [...command.split(' '), ...(quick ? ['--quick'] : [])]
   const run = Bun.spawnSync([process.execPath, ...args], { cwd: root, stdout: 'pipe', stderr: 'inherit' })
-  if (!run.success) throw new Error(`bun ${command} failed (${run.signalCode ?? run.exitCode}).`)
-  parts.set(command, `${run.stdout.toString().trim()}\n\n\`bun ${command}\`${alone}`)
-  // Each time, because a later one may fail.
-  const inOrder = programs.flatMap((each) => parts.get(`bench/${each.join(' ')}`) ?? [])
-  await Bun.write(readme, `${[top.trim(), ...inOrder].join('\n\n')}\n`)
+  if (!run.success) {
+    failed.push(`bun ${command} failed (${run.signalCode ?? run.exitCode}).`)
+    continue
+  }
+  const short = quick ? ' A short run (`--quick`): it shows that the program works, its figures say little.' : ''
+  const origin = `\`bun ${command}\`, at ${commit}, ${day}, load ${load}, ${machine}, Bun ${Bun.version}.${short}`
+  parts.set(command, `${run.stdout.toString().trim()}\n\n${origin}`)
+  // Each time, because the next may be interrupted.
+  const inOrder = commands.flatMap((each) => parts.get(each) ?? [])
+  await Bun.write(readme, `${[top, ...inOrder].join('\n\n')}\n`)
 }
+if (failed.length > 0) throw new Error(`What they printed before stays as it was. ${failed.join(' ')}`)
