@@ -173,7 +173,7 @@ async function runAll(all: readonly Mutant[]): Promise<boolean> {
   try {
     const [folder = ''] = folders
     const broken = isQuick ? undefined : await run(folder, [])
-    if (broken !== undefined) throw new Error(`The tests fail before anything is changed:\n${broken}`)
+    if (broken !== undefined) throw new Error(`The tests fail before anything is changed:\n${endOf(broken)}`)
     const waiting = [...all]
     await Promise.all(
       folders.map(async (own) => {
@@ -214,7 +214,7 @@ async function killerOf(folder: string, mutant: Mutant): Promise<string | undefi
       // It may not even load, or never end; but then it has to be the change's fault.
       writeFileSync(path, original)
       const otherwise = await run(folder, files, url)
-      if (otherwise !== undefined) throw new Error(`The tests fail although nothing is changed:\n${otherwise}`)
+      if (otherwise !== undefined) throw new Error(`The tests fail although nothing is changed:\n${endOf(otherwise)}`)
       return 'an error outside the tests'
     }
     return undefined
@@ -252,6 +252,11 @@ async function run(folder: string, files: readonly string[], url = 'sqlite::memo
   return (await tests.exited) === 0 ? undefined : `${output}\n${errors}`
 }
 
+/** Where the first failure stands, which ends a run: thousands of lines of what passed come before it. */
+function endOf(output: string): string {
+  return output.trimEnd().split('\n').slice(-40).join('\n')
+}
+
 function related(file: string): string[] {
   const [, feature = '', part = ''] = file.replace(/\.\w+$/, '').split('/')
   const otherwise = file.endsWith('routes.ts') ? ['integration/sweeps'] : []
@@ -263,7 +268,7 @@ function related(file: string): string[] {
 /** A folder with all that tests need, in which a file can be changed while others work here. */
 function copyOfTree(): string {
   const folder = mkdtempSync(join(tmpdir(), 'mutate-'))
-  const left = ['node_modules', '.git', 'data', 'coverage', 'bench', 'examples', '.bun']
+  const left = ['node_modules', '.git', 'data', 'coverage', '.bun']
   cpSync('.', folder, { recursive: true, filter: (path) => !left.includes(relative('.', path)) })
   if (existsSync('node_modules')) symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
   return folder
