@@ -575,7 +575,7 @@ const rooms: Mutation[] = [
     /\.values\(\{ tenant_id, /g,
     ".values({ tenant_id: '00000000-0000-7000-8000-000000000000', ",
   ),
-  broken('audit', 'src/audit/routes.ts', /newest first/g, 'oldest first'),
+  broken('audit', 'src/audit/store.ts', /desc\(audit_log\.id\)\)\n/g, 'audit_log.id)\n'),
 
   broken('tenant predicate', 'src/operations/*.ts', /\beq\((owner), (?:id|tenant\.id|tenant_id)\)/g, 'eq($1, $1)'),
   broken('operation', 'src/operations/erase-tenant.ts', /\n {4}requireGone\(id, before, after\)/g, ''),

@@ -18,7 +18,7 @@ const fitting: Record<string, unknown> = {
 }
 
 /** A row of any table, from what its columns are declared to hold: a table added tomorrow gets one without a change here. */
-export function rowOf(table: Table, tenant: 'a' | 'b'): AnyTable['$inferInsert'] {
+export function rowOf<T extends Table>(table: T, tenant: 'a' | 'b'): T['$inferInsert'] {
   const singular = getTableName(table).replace(/ies$/, 'y').replace(/s$/, '')
   const row = Object.fromEntries(
     Object.entries(getTableColumns(table)).map(([name, { dataType, enumValues }]) => {
@@ -32,7 +32,7 @@ export function rowOf(table: Table, tenant: 'a' | 'b'): AnyTable['$inferInsert']
       ]
     }),
   )
-  return row as AnyTable['$inferInsert']
+  return row as T['$inferInsert']
 }
 
 /** A row in every table for each of two tenants, by themselves; a table waits until those it refers to have theirs. */

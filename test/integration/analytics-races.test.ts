@@ -1,14 +1,15 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { Recorder, recorderLimits } from '../../src/analytics/recorder'
+import { storeRecords } from '../../src/analytics/rollup'
 import { analyticsStore } from '../../src/analytics/store'
-import { verifyRollups } from '../../src/analytics/verify'
+import { type Difference, repairRollups, verifyRollups } from '../../src/analytics/verify'
 import { connect } from '../../src/database/database'
 import { dialect } from '../../src/database/dialect'
 import { usage_records } from '../../src/database/tables'
 import { newId, systemClock } from '../../src/ids'
 import { createTenant } from '../../src/tenants/store'
 import { createUser } from '../../src/users/store'
-import { overAll, ownDatabase } from '../own-database'
+import { overAll, ownDatabase, rowsOf } from '../own-database'
 
 // Who loses a race on Postgres waits a little longer each time.
 setDefaultTimeout(60_000)
@@ -23,7 +24,8 @@ const quiet = { info() {}, warn() {}, unexpected() {} }
 /** As another process has it. On SQLite one process has one connection: a second one would block the thread they share. */
 const another = () => (dialect === 'postgres' ? connect(own.url) : { database, [Symbol.asyncDispose]: async () => {} })
 
-async function tenantWith(slug: string) {
+async function tenantWith(slug: string, into = database) {
+  const deps = { database: into, clock: systemClock }
   const tenant_id = await createTenant(deps, { slug, name: slug })
   const user = { external_id: 'ada', email: 'ada@acme.example', role: 'admin' } as const
   const { id: user_id } = await createUser(deps, tenant_id, user)
@@ -103,6 +105,55 @@ describe('several processes that write at once', () => {
         estimated_tokens: 20_100,
       })
       expect(await verifyRollups(database, caller.tenant_id)).toEqual([])
+    }),
+  )
+})
+
+describe('the check of the rollups', () => {
+  const record = ({ tenant_id, user_id }: Awaited<ReturnType<typeof tenantWith>>) => ({
+    ...{ tenant_id, user_id, id: newId(systemClock), created_at: systemClock.now() },
+    ...{ method: 'GET', route: '/api/v1/me', status: 200, duration_us: 1000 },
+  })
+
+  test(
+    'sees one state while others write',
+    overAll(async () => {
+      const caller = await tenantWith('checked')
+      await using other = another()
+      let [written, isOver] = [0, false]
+      const writing = (async () => {
+        for (; !isOver; written++) await storeRecords(other.database, caller.tenant_id, [record(caller)])
+      })()
+      const found: Difference[] = []
+
+      for (let round = 0; round < 20; round++) found.push(...(await verifyRollups(database, caller.tenant_id)))
+
+      isOver = true
+      await writing
+      expect(found).toEqual([])
+      expect(written).toBeGreaterThan(0)
+    }),
+  )
+
+  test(
+    'puts everything right or nothing',
+    overAll(async () => {
+      await using broken = await ownDatabase()
+      const { tenant_id, user_id } = await tenantWith('repaired', broken.database)
+      await storeRecords(broken.database, tenant_id, [record({ tenant_id, user_id })])
+      await rowsOf(broken, 'update tenant_days set request_count = 99')
+      const kept = () => rowsOf(broken, 'select day, request_count from tenant_days')
+      const before = await kept()
+      await rowsOf(broken, 'alter table message_days rename to elsewhere')
+
+      const refused = await repairRollups(broken.database, tenant_id).catch(() => 'refused')
+
+      const after = await kept()
+      await rowsOf(broken, 'alter table elsewhere rename to message_days')
+      expect(refused).toBe('refused')
+      expect(after).toEqual(before)
+      await repairRollups(broken.database, tenant_id)
+      expect(await verifyRollups(broken.database, tenant_id)).toEqual([])
     }),
   )
 })

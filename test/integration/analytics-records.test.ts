@@ -4,11 +4,13 @@ import { Recorder, recorderLimits } from '../../src/analytics/recorder'
 import { pruneRequests } from '../../src/analytics/retention'
 import { type RequestRecord, storeRecords } from '../../src/analytics/rollup'
 import { daySummary, usageReader } from '../../src/analytics/usage'
-import { inWords, repairRollups, verifyRollups } from '../../src/analytics/verify'
+import { type Difference, inWords, repairRollups, verifyRollups } from '../../src/analytics/verify'
 import { buildApp } from '../../src/app'
 import { dialect } from '../../src/database/dialect'
 import {
+  message_days,
   request_records,
+  route_days,
   tenant_days,
   tenant_settings,
   tenants,
@@ -196,6 +198,21 @@ describe('the recorder', () => {
     expect(await verifyRollups(database, tenantA.id)).toEqual([])
   })
 
+  test('takes no record for written because another tenant has one of its id', async ({
+    users,
+    tenantA,
+    tenantB,
+    viewerA,
+  }) => {
+    const own = record({ users })
+    await storeRecords(database, tenantB.id, [{ ...own, tenant_id: tenantB.id, user_id: users.adminB.id }])
+
+    await storeRecords(database, tenantA.id, [own], { mayBeThere: true })
+
+    expect(await viewerA.get(summary)).toMatchObject({ body: { total_requests: 1 } })
+    expect(await verifyRollups(database, tenantA.id)).toEqual([])
+  })
+
   test('gives late records to their own day, also when the clock was set back', async ({ users, tenantA, viewerA }) => {
     const moments = ['2026-03-02T23:59:59.999Z', '2026-02-25T00:00:00.000Z', '2026-03-01T12:00:00.000Z']
     for (const moment of moments)
@@ -246,6 +263,53 @@ describe('tenantry analytics verify', () => {
     await world.rewind(async () => expect((await world.viewerA.get(summary)).body).toEqual(before.body))
   })
 
+  test('looks at one tenant and changes nothing of the others', async (world) => {
+    const { users, tenantA, tenantB, adminB, model } = world
+    await use(world)
+    model.says('Yes.').says('Yes.').says('Yes.')
+    for (let n = 0; n < 3; n++) await adminB.post('/api/v1/chat', { message: 'Is it?' })
+    const longAgo = { created_at: new Date('2026-02-01T08:00:00.000Z') }
+    await storeRecords(database, tenantB.id, [record({ users }, { ...longAgo, tenant_id: tenantB.id })])
+    await adminB.patch('/api/v1/admin/tenant/settings', { retention_days: 1 })
+    await pruneRequests(deps, tenantB.id)
+    await world.settle()
+    await database.update(message_days).set({ message_count: 3 }).where(eq(message_days.tenant_id, tenantA.id))
+    await storeRecords(database, tenantA.id, [record({ users }, longAgo)])
+    await database.update(tenant_days).set({ request_count: 99 })
+    await database.update(route_days).set({ error_count: 99 })
+    await database.update(user_days).set({ error_count: 99 })
+    const rollups = [tenant_days, route_days, user_days, usage_days, message_days]
+    const ofB = async () =>
+      Promise.all(rollups.map((rows) => database.select().from(rows).where(eq(rows.tenant_id, tenantB.id))))
+    const before = await ofB()
+
+    const found = await verifyRollups(database, tenantA.id)
+    await repairRollups(database, tenantA.id)
+
+    const where = (differences: Difference[]) => differences.map(({ rollup, key }) => `${rollup} ${key.slice(0, 10)}`)
+    expect(where(found)).toEqual([
+      'tenant_days 2026-02-01', // before what the other tenant has deleted
+      'tenant_days 2026-03-02',
+      'route_days 2026-02-01',
+      'route_days 2026-03-02',
+      'route_days 2026-03-02',
+      'user_days 2026-02-01',
+      'user_days 2026-03-02',
+      'user_days 2026-03-02',
+      'message_days 2026-03-02',
+    ])
+    expect(found.at(-1)).toMatchObject({ rollup: 'message_days', kept: '3 messages', counted: '4 messages' })
+    expect(await verifyRollups(database, tenantA.id)).toEqual([])
+    expect(await ofB()).toEqual(before)
+    expect(where(await verifyRollups(database, tenantB.id))).toEqual([
+      'tenant_days 2026-03-02',
+      'route_days 2026-03-02',
+      'route_days 2026-03-02',
+      'user_days 2026-03-02',
+    ])
+    expect(before.every((rows) => rows.length > 0)).toBe(true)
+  })
+
   test('finds a record that no rollup knows, and a rollup that no record explains', async ({ users, tenantA }) => {
     await storeRecords(database, tenantA.id, [record({ users })])
     await database
@@ -294,6 +358,7 @@ describe('records that are older than retention_days', () => {
   }) => {
     const records = days.map((day) => record({ users }, { created_at: new Date(`${day}T00:00:00.000Z`) }))
     const foreign = {
+      id: records[0]?.id ?? '',
       user_id: users.adminB.id,
       tenant_id: users.adminB.tenant_id,
       created_at: new Date('2026-02-10T08:00:00.000Z'),
@@ -356,6 +421,20 @@ describe('what plugins may know', () => {
       { day: '2026-03-02', model: 'scripted', replies: 2, prompt_tokens: 12, completion_tokens: 3, unique_users: 1 },
     ])
     expect(foreign).toEqual([])
+  })
+
+  test('is of the days that they ask for', async ({ users, tenantA }) => {
+    const { tenant_id, id: user_id } = users.operatorA
+    const counts = { model: 'm', reply_count: 1, completion_tokens: 0, estimated_tokens: 0 }
+    for (const n of [2, 3, 4])
+      await database
+        .insert(usage_days)
+        .values({ ...counts, tenant_id, user_id, day: `2026-03-0${n}`, prompt_tokens: n })
+
+    const days = await usageReader(deps, tenantA.id).daily({ start_date: '2026-03-03', end_date: '2026-03-03' })
+
+    expect(days).toMatchObject([{ day: '2026-03-03', prompt_tokens: 3 }])
+    expect(days).toHaveLength(1)
   })
 
   test('is the summary of a day', async ({ operatorA, tenantA, model, settle }) => {

@@ -111,6 +111,26 @@ describe('A process that was killed between reserving and settling', { seed }, (
     expect((await quotaReservations()).map(({ tokens }) => tokens).sort()).toEqual([0, held])
   })
 
+  test('gives back to the month that it holds tokens of, and to no other', async ({ tenantA, clock }) => {
+    await openMonth(database, tenantA.id, monthOf(new Date('2026-04-01')))
+    const next = {
+      tenant_id: tenantA.id,
+      id: newId(clock),
+      month: '2026-04',
+      tokens: held,
+      expires_at: new Date(clock.now().getTime() + 600_000),
+    }
+    await quotaLedger(database).reserve(next, held)
+    clock.advance({ minutes: 3 })
+
+    await reconcileQuotas(deps)
+
+    expect(await quotaMonths()).toEqual([
+      { month: '2026-03', used: 0, reserved: 0 },
+      { month: '2026-04', used: 0, reserved: held },
+    ])
+  })
+
   test('gives back nothing that another tenant holds', async ({ tenantB, clock }) => {
     const now = clock.now()
     const expires_at = new Date(now.getTime() + 600_000)

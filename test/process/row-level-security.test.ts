@@ -43,6 +43,24 @@ describe.if(isSuperuser)('tenantry serve', () => {
     expect((await fetch(`${served.url}/health/ready`)).status).toBe(200)
   })
 
+  test.each(['superuser', 'bypassrls'])('does not start as a role that is %s', async (attribute) => {
+    await using database = await emptyDatabase()
+    const role = `${serviceRole}_${attribute}`
+    roles.push(role)
+    const MIGRATION_DATABASE_URL = asUser(database.url)
+    await using owner = connect(MIGRATION_DATABASE_URL, { maxConnections: 1 })
+    await rowsOf(owner, `create role ${role} login ${attribute}`)
+
+    const refused = await tenantry(['serve'], {
+      ...env,
+      DATABASE_URL: asUser(database.url, role),
+      MIGRATION_DATABASE_URL,
+    })
+
+    expect(refused.code).toBe(1)
+    expect(refused.err).toContain(`Row level security does not hold for ${role}, the role of DATABASE_URL, which is `)
+  })
+
   test('makes the role that it is to have, which reads and writes rows and changes no table', async () => {
     await using database = await emptyDatabase()
     const MIGRATION_DATABASE_URL = asUser(database.url)
@@ -70,6 +88,7 @@ describe.if(isSuperuser)('tenantry serve', () => {
       'alter table users no force row level security',
       'delete from migrations',
       'create table t ()',
+      'truncate messages',
     ]
     const refused = await Promise.all(
       forbidden.map((text) =>
@@ -83,7 +102,7 @@ describe.if(isSuperuser)('tenantry serve', () => {
     expect(migrated).toEqual({ code: 0, out: 'The database is up to date.\n', err: '' })
     expect(chats.map(({ status }) => status)).toEqual([200, 200])
     expect(leakproof).toEqual([{ proleakproof: true }]) // else search makes no use of its index
-    expect(refused).toEqual(['42501', '42501', '42501', '42501'])
+    expect(refused).toEqual(forbidden.map(() => '42501'))
   })
 
   test('lets commands export, erase and vacuum for a role that owns nothing', async () => {

@@ -1,14 +1,49 @@
 import { afterAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { HopelessJob } from '../../src/jobs/job'
-import { openFiles } from '../../src/plugins/files'
+import { openFiles, requireFolder } from '../../src/plugins/files'
 
 const [tenantA, tenantB] = ['019cacd5-0000-7000-8000-00000000000a', '019cacd5-0000-7000-8000-00000000000b']
 const root = mkdtempSync(join(tmpdir(), 'tenantry-files-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 const freshFolder = () => mkdtempSync(join(root, 'exports-'))
+
+describe("The operator's folder", () => {
+  test('is made where there is none, for nobody else to read', async () => {
+    const folder = join(freshFolder(), 'not', 'yet')
+
+    await requireFolder(folder)
+
+    expect(statSync(folder).mode & 0o777).toBe(0o700)
+  })
+
+  test('stays as it is where there is one', async () => {
+    const folder = freshFolder()
+    chmodSync(folder, 0o750)
+
+    await requireFolder(folder)
+
+    expect(statSync(folder).mode & 0o777).toBe(0o750)
+  })
+
+  test('cannot be a file', async () => {
+    const file = join(freshFolder(), 'file')
+    writeFileSync(file, '')
+
+    await expect(requireFolder(file)).rejects.toThrow('EXPORT_DIR is not a folder that can be written to (EEXIST)')
+  })
+})
 
 describe("A tenant's folder", () => {
   test('is made for its first file, for nobody else to read', async () => {

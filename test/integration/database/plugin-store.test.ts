@@ -156,6 +156,16 @@ describe('A rotation of keys', () => {
     expect(await opened(acme, after)).toHaveLength(140)
   })
 
+  test('comes to an end where a later tenant has the plugin whose name comes first', async () => {
+    await using acme = await world()
+    const other = await createTenant(acme.deps, { slug: 'globex', name: 'Globex' })
+    await fill(acme, 2)
+    await rowsOf(acme.own, "delete from tenant_plugins where name = 'plugin_0000'")
+    await fill(acme, 1, other)
+
+    expect(await rotateKeys(acme.deps.database, during)).toEqual({ sealed: 2, unopened: 0 })
+  })
+
   test('leaves what it cannot open, does the rest, and counts both', async () => {
     await using acme = await world()
     await fill(acme, 60)
@@ -186,5 +196,25 @@ describe('A rotation of keys', () => {
     expect(secrets.map((text) => JSON.parse(text))).toContainEqual({ token: 'second-token', signing_key: 'key' })
     expect(await acme.store(after).config(courier.name)).toMatchObject({ colour: 'red' })
     expect(secrets).toHaveLength(121)
+  })
+
+  test('does not seal anew what a server has replaced since it was read', async () => {
+    await using acme = await world()
+    await fill(acme, 40)
+    await acme.store().enable(courier.name, { config: { url: 'http://x', token: 'first-token', signing_key: 'key' } })
+    const sealing = Promise.withResolvers<void>()
+    // Said here, outside of the rotation's transaction, of which it would be a part otherwise.
+    const changing = sealing.promise.then(() => acme.store(during).mergeConfig(courier.name, { token: 'second-token' }))
+    const seal: typeof during.seal = (text, owner) => {
+      sealing.resolve()
+      return during.seal(text, owner)
+    }
+
+    await rotateKeys(acme.deps.database, { ...during, seal })
+    await changing
+
+    const secrets = await opened(acme, after)
+    expect(secrets.map((text) => JSON.parse(text))).toContainEqual({ token: 'second-token', signing_key: 'key' })
+    expect(secrets).toHaveLength(41)
   })
 })

@@ -199,6 +199,10 @@ bunDescribe('a transaction', () => {
     expect(thrown).toEqual([message, message, message])
     const same = await asTenant(a, () => own.database.transaction(() => asTenant(a, () => ask('select 1 as one'))))
     expect(same).toEqual([{ one: 1 }])
+    const within = await acrossTenants('it is tested', () =>
+      own.database.transaction(() => asTenant(a, () => ask('select 1 as one'))),
+    )
+    expect(within).toEqual([{ one: 1 }])
   })
 
   test('is of nobody whose name is no id', async () => {
@@ -222,5 +226,15 @@ describe.if(dialect === 'postgres')('the requests of one test', (kitTest) => {
     ]
 
     expect([afterA, ...found].map(tenantsOf)).toEqual([[], [], [tenantB.id], [tenantA.id]])
+  })
+  kitTest('see in transactions of transactions what they see in one', async ({ adminA, adminB, tenantA, tenantB }) => {
+    const look = async () => await kitDatabase.select({ tenant: conversations.tenant_id }).from(conversations)
+    const nested = () => kitDatabase.transaction(() => kitDatabase.transaction(look))
+    await adminA.post('/api/v1/conversations', {})
+    await adminB.post('/api/v1/conversations', {})
+
+    const found = [await asTenant(tenantA.id, nested), await asTenant(tenantB.id, nested), await asNobody(nested)]
+
+    expect(found.map(tenantsOf)).toEqual([[tenantA.id], [tenantB.id], []])
   })
 })

@@ -16,7 +16,7 @@ import { longestLine } from '../../../src/operations/lines'
 import { buildSealer } from '../../../src/sealing'
 import { tenantBySlug } from '../../../src/tenants/store'
 import { ownDatabase, rowsOf, seeingAll } from '../../own-database'
-import { idOf } from '../../rows-of-tenants'
+import { rowOf as anyRowOf, idOf } from '../../rows-of-tenants'
 import {
   archiveOf,
   canary,
@@ -478,6 +478,21 @@ describe('an archive that is not as it has to be', () => {
     expect(await tenantRows(occupied, ofA)).toEqual(await tenantRows(source, ofA))
     expect(await tenantRows(occupied, ofB)).toEqual(before)
     await occupied.database.delete(tenants).where(eq(tenants.slug, 'slug-of-a'))
+  })
+
+  test('is not to blame for what another tenant counts, not even in a conversation of the same id', async () => {
+    await using target = await ownDatabase()
+    const other = join(folder, 'counts.jsonl')
+    await exportTo(source, other, 'slug-of-b')
+    await importFrom(target, other)
+    const same = { conversation_id: idOf('a', 'conversation_id'), position: 99 }
+    await asTenant(idOf('b', 'tenant_id'), async () => {
+      await target.database.update(conversations).set({ message_count: 7 })
+      await target.database.insert(conversations).values({ ...anyRowOf(conversations, 'b'), id: same.conversation_id })
+      await target.database.insert(messages).values({ ...anyRowOf(messages, 'b'), ...same, id: Bun.randomUUIDv7() })
+    })
+
+    expect(await importFrom(target, archive)).toMatch(/^Imported slug-of-a /)
   })
 
   test('is not to blame where the disk is full', async () => {
