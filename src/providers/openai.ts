@@ -133,16 +133,24 @@ function bounded(response: Response, most: number): Response {
   // Bun reads no more than was announced, but what is compressed becomes more.
   const announced = response.headers.get('content-length')
   if (announced !== null && Number(announced) <= most && !response.headers.has('content-encoding')) return response
-  let size = 0
-  const counted = response.body.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>({
-      transform(chunk, controller) {
-        size += chunk.byteLength
-        if (size > most)
-          controller.error(new ProviderFailure(`The provider answered with more than ${most} bytes.`, 'failed'))
-        else controller.enqueue(chunk)
+  const reader = response.body.getReader()
+  let left = most
+  // What came before the limit is handed on before the error, however much of it Bun reads at once.
+  const counted = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        if (left < 0) {
+          reader.cancel().catch(() => {})
+          throw new ProviderFailure(`The provider answered with more than ${most} bytes.`, 'failed')
+        }
+        const { done, value } = await reader.read()
+        if (done) return controller.close()
+        left -= value.byteLength
+        controller.enqueue(left < 0 ? value.subarray(0, left) : value)
       },
-    }),
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
   )
   return new Response(counted, response)
 }

@@ -101,16 +101,20 @@ describe('A chat that a server gives no whole answer to', () => {
     expect(again.body.at(-1)).toMatchObject({ event: 'done', data: { response: 'You asked: Hello' } })
   })
 
-  test('ends a stream in an error where it never ends, and lets go of the server', async ({ users }) => {
+  test.each([
+    ['words', chunk({ content: 'x'.repeat(100) }), 'x'.repeat(5000)],
+    ['words, of which many come at once', chunk({ content: 'x'.repeat(100) }).repeat(2000), 'x'.repeat(5000)],
+    ['bytes', 'x'.repeat(50_000), ''],
+  ])('ends a stream of %s without end in an error, and lets go of the server', async (_, piece, text, { users }) => {
     await using fake = new FakeProvider()
-    fake.does(streamsWithoutEnd(chunk({ content: 'x'.repeat(100) })))
+    fake.does(streamsWithoutEnd(piece))
     const operator = speaking(users.operatorA, asking(fake.url))
 
     const { body } = await operator.post('/api/v1/chat', { message: 'Hello', stream: true })
 
     expect(body.at(-1)).toMatchObject({ event: 'error', data: { code: 'provider_unavailable' } })
     await fake.asked[0]?.left
-    expect((await storedMessages()).at(-1)).toEqual({ content: 'x'.repeat(5000), status: 'failed' })
+    expect((await storedMessages()).at(-1)).toEqual({ content: text, status: 'failed' })
   })
 
   test('answers a server that is not there with a problem', async ({ users }) => {
