@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, test as anyTest, describe, expect, setDefaultTimeout } from 'bun:test'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +8,9 @@ import { dialect } from '../../src/database/dialect'
 import { migrate } from '../../src/database/migrate'
 import { emptyDatabase, everything, rowsOf } from '../own-database'
 import { seed, startServer, tenantry } from './program'
+
+// They share folders.
+const test = anyTest.serial
 
 // Starting a process takes as long as the machine is busy.
 setDefaultTimeout(60_000)

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, test as anyTest, beforeAll, describe, expect, setDefaultTimeout } from 'bun:test'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { tokenVerifier } from '../../src/auth/tokens'
@@ -7,6 +7,9 @@ import { dialect } from '../../src/database/dialect'
 import { openEgress } from '../../src/egress/open'
 import { emptyDatabase, everything, rowsOf } from '../own-database'
 import { jwtSecret, tenantry } from './program'
+
+// They share a database.
+const test = anyTest.serial
 
 // Starting a process takes as long as the machine is busy.
 setDefaultTimeout(60_000)

@@ -1,4 +1,4 @@
-import { afterAll, test as anyTest, describe, expect } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { dialect } from '../../../src/database/dialect'
 import { asTenant } from '../../../src/database/reach'
 import { jobs, tenants } from '../../../src/database/tables'
@@ -7,11 +7,6 @@ import { Lifetime } from '../../../src/lifetime'
 import { createTenant } from '../../../src/tenants/store'
 import { overAll, ownDatabase, rowsOf, seeingAll } from '../../own-database'
 import { all, note, noting, working } from './working'
-
-const test = anyTest.serial
-const own = await ownDatabase()
-afterAll(() => own[Symbol.asyncDispose]())
-const { database } = own
 
 const at = new Date('2026-03-02T09:00:00.000Z')
 const clock = { now: () => at }
@@ -34,6 +29,8 @@ describe('A job that lost its tenant', () => {
   test(
     'is dead and never runs, for nobody and not for all',
     overAll(async () => {
+      await using own = await ownDatabase()
+      const { database } = own
       const tenant_id = await createTenant({ database, clock }, { slug: 'acme', name: 'Acme' })
       await rowsOf(own, withoutForeignKeys)
       const rows = [...lost, tenant_id].map((tenant_id) => ({ ...row, tenant_id, id: Bun.randomUUIDv7() }))
@@ -55,6 +52,8 @@ describe('A job that lost its tenant', () => {
 // SQLite has no row level security.
 describe.if(dialect === 'postgres')('A job whose query forgets to ask for its tenant', () => {
   test('sees the rows of its tenant, and no others', async () => {
+    await using own = await ownDatabase()
+    const { database } = own
     const [one, other] = [
       await createTenant({ database, clock }, { slug: 'one', name: 'One' }),
       await createTenant({ database, clock }, { slug: 'other', name: 'Other' }),
