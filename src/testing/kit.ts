@@ -111,8 +111,10 @@ export async function createKit<
   const asTest = <T>(own: Running, work: () => Promise<T>): Promise<T> => running.run(own, work)
 
   const handle = async (request: Request): Promise<Response> => {
-    const { ledger, errors } = running.get()
+    const own = running.get()
+    const { ledger, errors } = own
     const { pathname, search } = new URL(request.url)
+    await own.rewinds.passed()
     const before = errors.length
     const response = await ledger.request(request.method, pathname + search, async () => await app.handle(request))
     // Where the app has no reporter of its own to tell us, its answer does.
@@ -236,7 +238,10 @@ export async function createKit<
     const streams = new OpenStreams()
     const enter = <T>(work: () => Promise<T>): Promise<T> => asTest(own, () => place.enter(sandbox, work))
     own.rewind = (work) =>
-      sandbox.rewound((inner) => place.enter(inner, () => work().finally(() => settle(own, inner))))
+      own.rewinds.run({
+        before: () => settle(own, sandbox),
+        work: () => sandbox.rewound((inner) => place.enter(inner, () => work().finally(() => settle(own, inner)))),
+      })
     own.serve = async () => {
       const served = serve(handle, enter)
       own.server = served.server

@@ -29,6 +29,7 @@ export class Place {
   /** Transactions on Postgres that tests left behind as they had found them. */
   readonly #renewed: Held[] = []
   /** How many tests wait for a transaction, maybe for a connection. */
+  #isClosed = false
   #waiting = 0
   #template: Uint8Array | undefined
   #rules: Promise<CommitRules> | undefined
@@ -149,6 +150,7 @@ export class Place {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     for (let held = this.#takeRenewed(); held; held = this.#takeRenewed()) await held.rollback()
     await this.opened.close()
     this.remove()
@@ -167,10 +169,11 @@ export class Place {
   }
 
   async #giveBack(held: Held, ground: string | undefined): Promise<void> {
-    if (ground !== undefined && this.#waiting === 0) await held.renew(ground)
-    // Who waits, waits for a connection that is free.
-    if (ground === undefined || this.#waiting > 0) await held.rollback()
-    else this.#renewed.push(held)
+    // Who waits, waits for a connection that is free; and a test that outlived its place is the last one here.
+    const isWanted = () => ground !== undefined && this.#waiting === 0 && !this.#isClosed
+    if (ground !== undefined && isWanted()) await held.renew(ground)
+    if (isWanted()) this.#renewed.push(held)
+    else await held.rollback()
   }
 
   #takeRenewed(): Held | undefined {

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { ManualClock } from './clock'
 import { asNobodysRequest, Ledger } from './ledger'
 import { OutgoingHttp } from './outgoing-http'
+import { Rewinds } from './rewinds'
 import type { TestIdentity } from './sandbox'
 import { ScriptedModel } from './scripted-model'
 import type { Served, SocketServer } from './serve'
@@ -20,6 +21,8 @@ export class Running {
   rewind: <T>(work: () => Promise<T>) => Promise<T> = () => {
     throw new Error('There is nothing to rewind before the test has its database.')
   }
+
+  readonly rewinds = new Rewinds()
 
   /** See `World.serve`; there once the test has its database. */
   serve: () => Promise<Served> = () => Promise.reject(new Error('Rows for many tests are made without a socket.'))

@@ -199,6 +199,7 @@ export class Sandbox implements Session {
     if (around !== undefined && around !== this) return around.rewound(work)
     return this.#alone('a rewind', async () => {
       const result = Promise.withResolvers<T>()
+      result.promise.catch(() => {}) // nobody waits for it before all is undone
       const undone = new Error('undone')
       await this.inner
         .nest(async (session) => {

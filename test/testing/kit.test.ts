@@ -35,10 +35,46 @@ describe('the app', () => {
     await settle()
     await rewind(async () => {})
 
-    expect(settled).toEqual([false, false])
+    expect(settled).toEqual([false, false, false]) // before what is rewound, and in it
   })
 
-  afterAll(() => expect(settled).toEqual([false, false, true]))
+  afterAll(() => expect(settled).toEqual([false, false, false, true]))
+})
+
+describe('a rewind', () => {
+  test('fails as what is done in it fails, and undoes it', async ({ rewind }) => {
+    const failed = await rewind(async () => {
+      await add('undone')
+      throw new Error('mine')
+    }).catch((error: Error) => error.message)
+
+    expect(failed).toBe('mine')
+    expect(await texts()).toEqual(['seeded'])
+  })
+
+  test('and requests beside it wait for each other', async ({ alice, rewind }) => {
+    const add = () => alice.post('/notes', { text: 'beside' })
+    const inside = () =>
+      rewind(async () => {
+        await alice.post('/notes', { text: 'inside' })
+        return await texts()
+      })
+
+    const [before, rewound, after] = await Promise.all([add(), inside(), alice.get('/notes')])
+
+    expect([before.status, after.status]).toEqual([200, 200])
+    expect(rewound).toContain('inside')
+    expect(await texts()).toEqual(['seeded', 'beside'])
+  })
+
+  test('undoes nothing of what was begun before it', async ({ alice, rewind }) => {
+    await alice.get('/note-later')
+
+    const inside = await rewind(texts)
+
+    expect(inside).toEqual(['seeded', 'later'])
+    expect(await texts()).toEqual(['seeded', 'later'])
+  })
 })
 
 describe('work that nobody awaits', () => {

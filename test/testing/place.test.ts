@@ -115,3 +115,15 @@ test('a test on Postgres begins anew where the connection of those before it was
 
   expect(asked).toEqual(['2: begin', `2: ${start}`])
 })
+
+// The connection would stay in a transaction, and whoever closes it would wait for that.
+test('a test on Postgres that ends after its place was closed leaves no transaction open', async () => {
+  const { place, isolate, asked } = await open()
+  const isolation = await isolate()
+  await place.close()
+  asked.splice(0)
+
+  await isolation.end({ keep: false })
+
+  expect(asked).toEqual(['1: over'])
+})
