@@ -25,8 +25,13 @@ export class OutgoingHttp {
   async fetch(request: Request, real: typeof fetch): Promise<Response> {
     const script = this.#scripts.findLast(({ method, url }) => method === request.method && url === request.url)
     if (script) {
+      const { answer } = script
+      request.signal.throwIfAborted()
       this.sent.push(request.clone() as Request)
-      return script.answer instanceof Response ? (script.answer.clone() as Response) : await script.answer(request)
+      if (answer instanceof Response) return answer.clone() as Response
+      const left = Promise.withResolvers<never>()
+      request.signal.addEventListener('abort', () => left.reject(request.signal.reason), { once: true })
+      return await Promise.race([answer(request), left.promise])
     }
     if (loopback.test(new URL(request.url).hostname)) return await real(request)
     const error = new Error(

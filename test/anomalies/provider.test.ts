@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, test as anyTest, beforeAll, describe, expect, setDefaultTimeout } from 'bun:test'
 import { connect as connectSocket, type Socket } from 'node:net'
 import { connect } from '../../src/database/database'
 import { read } from '../../src/testing'
@@ -16,6 +16,9 @@ import {
 } from '../fake-provider'
 import { emptyDatabase, everything } from '../own-database'
 import { asksAt, type Served, seed, startServer } from '../process/program'
+
+// They share a service.
+const test = anyTest.serial
 
 // Starting processes takes as long as the machine is busy.
 setDefaultTimeout(60_000)

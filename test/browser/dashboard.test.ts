@@ -1,9 +1,12 @@
-import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, afterEach, test as anyTest, describe, expect, setDefaultTimeout } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { dialect } from '../../src/database/dialect'
 import { chromiumPath } from './chromium'
 import { closeStage, enter, giveToken, leave, readout, stage, table, tiles, visit } from './visitor'
 import { script } from './world'
+
+// They share a browser.
+const test = anyTest.serial
 
 // Starting a browser takes as long as the machine is busy.
 setDefaultTimeout(60_000)

@@ -117,6 +117,21 @@ describe('an answer scripted for a request of the app', () => {
     expect(await response.text()).toBe('found')
   })
 
+  test('is waited for as long as the app wants it', async ({ http }) => {
+    const url = 'https://hooks.example/slow'
+    http.on('GET', url, () => new Promise<Response>(() => {}))
+    const outcome = (signal: AbortSignal) =>
+      fetch(url, { signal }).then(
+        () => 'answered',
+        (error: Error) => error.name,
+      )
+
+    const outcomes = [await outcome(AbortSignal.timeout(5)), await outcome(AbortSignal.abort())]
+
+    expect(outcomes).toEqual(['TimeoutError', 'AbortError'])
+    expect(http.sent).toHaveLength(1)
+  })
+
   test('needs a whole address', ({ http }) => {
     expect(() => http.on('GET', '/notes', new Response())).toThrow('http.on takes a whole URL, and /notes is none.')
   })
