@@ -131,16 +131,18 @@ export async function createKit<
   }
 
   /** Waits for all that goes on. What it does may start more of it. */
-  const settled = async ({ ledger }: Running, sandbox: Sandbox | undefined, testIsOver = false): Promise<void> => {
+  const settled = async (own: Running, sandbox: Sandbox | undefined, testIsOver = false): Promise<void> => {
+    const { ledger, background } = own
     do {
       // Elysia schedules what runs after a response with setImmediate, and nobody awaits it.
       await new Promise((resolve) => setImmediate(resolve))
       await ledger.answered()
       await appSettled(testIsOver)
+      await Promise.all(background)
       await sandbox?.idle()
       // Who waited for the last statement may have the next one to ask.
       await new Promise((resolve) => setImmediate(resolve))
-    } while (ledger.pending.length > 0 || sandbox?.busy)
+    } while (ledger.pending.length > 0 || background.size > 0 || sandbox?.busy)
   }
 
   /** `over` where the test is, with the streams that it left unread. */
@@ -150,6 +152,7 @@ export async function createKit<
       left.push(
         ...(over?.unread ?? []).map((request) => `the stream of ${request} does not end though its reader left`),
       )
+      if (left.length === 0 && own.background.size > 0) left.push('what outside.background() was given')
       if (left.length === 0 && sandbox?.busy) left.push('a transaction')
       if (left.length === 0) left.push('work that the settle() of the app waits for')
       stuck = true

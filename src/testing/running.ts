@@ -23,6 +23,8 @@ export class Running {
   }
 
   readonly rewinds = new Rewinds()
+  /** What `outside.background` started and is not over. */
+  readonly background = new Set<Promise<void>>()
 
   /** See `World.serve`; there once the test has its database. */
   serve: () => Promise<Served> = () => Promise.reject(new Error('Rows for many tests are made without a socket.'))
@@ -63,6 +65,15 @@ export const outside = {
   },
   /** For errors that nobody foresaw: they fail the test that caused them, even if it does not look. */
   unexpected: (error: unknown): void => void running.get().errors.push(error),
-  /** Around what a request only sets off, such as a worker of jobs: its statements are not counted or linted as the request's. */
-  background: asNobodysRequest,
+  /** Around what a request only sets off, such as a worker of jobs: its statements are not counted or linted as the request's. `settle()` waits for what it returns. */
+  background<T>(work: () => T): T {
+    const result = asNobodysRequest(work)
+    const background = running.find()?.background
+    const over: Promise<void> = Promise.resolve(result).then(
+      () => void background?.delete(over),
+      () => void background?.delete(over), // whoever started it hears of it
+    )
+    background?.add(over)
+    return result
+  },
 }

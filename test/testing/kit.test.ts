@@ -97,6 +97,16 @@ describe('work that nobody awaits', () => {
   }
 })
 
+describe('work in the background', () => {
+  test("is waited for, and is nobody's request", async ({ alice, settle, ledger }) => {
+    await alice.get('/note-in-background')
+    await settle()
+
+    expect(await texts()).toEqual(['seeded', 'in the background'])
+    expect(ledger.requests).toMatchObject([{ path: '/note-in-background', statements: [] }])
+  })
+})
+
 describe('an answer scripted for a request of the app', () => {
   test('stands until there is another for the same one', async ({ alice, http }) => {
     http.on('POST', 'https://hooks.example/notes', new Response('', { status: 200 }))
