@@ -229,7 +229,8 @@ function isRefusedAsText(schema: Schema, value: unknown, kinds: OwnKinds): boole
 
 function target(pattern: string, params: Record<string, string>, query: Record<string, unknown>): string {
   const path = pattern.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent((params[name] ?? '').toWellFormed()))
-  const search = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, textOf(value)]))
+  const search = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) search.append(name, textOf(value))
   return search.size > 0 ? `${path}?${search}` : path
 }
 

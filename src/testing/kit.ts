@@ -240,9 +240,10 @@ export async function createKit<
     const { sandbox } = isolation
     const streams = new OpenStreams()
     const enter = <T>(work: () => Promise<T>): Promise<T> => asTest(own, () => place.enter(sandbox, work))
+    own.settle = () => settle(own, sandbox)
     own.rewind = (work) =>
       own.rewinds.run({
-        before: () => settle(own, sandbox),
+        before: own.settle,
         work: () => sandbox.rewound((inner) => place.enter(inner, () => work().finally(() => settle(own, inner)))),
       })
     own.serve = async () => {

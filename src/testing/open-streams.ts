@@ -2,17 +2,23 @@ import type { BodyWatch } from './client'
 
 type Asked = { method: string; path: string }
 
+/** What all declarations of a stream's reader have: Bun's and the DOM's differ. */
+type Reader = {
+  read(): Promise<{ done: boolean; value?: Uint8Array<ArrayBuffer> | string | undefined }>
+  cancel(reason?: unknown): Promise<void>
+}
+
 /** Bodies of answers that are not read to their end. What a test leaves is cancelled, as when a caller hangs up. */
 export class OpenStreams implements BodyWatch {
-  readonly #open = new Map<ReadableStreamDefaultReader<Uint8Array>, Asked>()
+  readonly #open = new Map<Reader, Asked>()
   readonly #reading = new Set<Asked>()
 
   /** The same answer with a body that is known to be read to its end or not. Asks for no more than its reader does. */
   handOut(response: Response, request: Asked): Response {
-    const reader: ReadableStreamDefaultReader<Uint8Array | string> | undefined = response.body?.getReader()
+    const reader = response.body?.getReader() as Reader | undefined
     if (!reader) return response
-    this.#open.set(reader as ReadableStreamDefaultReader<Uint8Array>, request)
-    const over = () => this.#open.delete(reader as ReadableStreamDefaultReader<Uint8Array>)
+    this.#open.set(reader, request)
+    const over = () => this.#open.delete(reader)
     const encoder = new TextEncoder()
     const body = new ReadableStream<Uint8Array>(
       {
@@ -20,7 +26,8 @@ export class OpenStreams implements BodyWatch {
           try {
             const { done, value } = await reader.read()
             // Elysia's streams give text, of which a socket makes bytes.
-            if (!done) return controller.enqueue(typeof value === 'string' ? encoder.encode(value) : value)
+            if (!done && value !== undefined)
+              return controller.enqueue(typeof value === 'string' ? encoder.encode(value) : value)
             over()
             controller.close()
           } catch (error) {

@@ -50,7 +50,7 @@ export function guardFetch(): void {
   if (guards.has(real)) return
   const guarded = (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
     const own = running.find()
-    return own ? own.http.fetch(new Request(input, init), real) : real(input, init)
+    return own ? own.http.fetch(new Request(input as string, init), real) : real(input, init)
   }
   globalThis.fetch = Object.assign(guarded, { preconnect: real.preconnect })
   guards.add(globalThis.fetch)

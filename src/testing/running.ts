@@ -23,6 +23,9 @@ export class Running {
   }
 
   readonly rewinds = new Rewinds()
+
+  /** See `World.settle`; there once the test has its database. */
+  settle: () => Promise<void> = () => Promise.resolve()
   /** What `outside.background` started and is not over. */
   readonly background = new Set<Promise<void>>()
 
