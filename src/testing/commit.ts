@@ -122,15 +122,40 @@ class LocalSettings {
   }
 }
 
-/** What a statement sets until COMMIT: the name, or where it is among the parameters. */
-const settingsIn = onceForEach((text): (string | number)[] => [
-  ...[...text.matchAll(/\bset\s+local\s+"?([\w.]+)"?/gi)].map(([, name = '']) => name),
-  ...[...text.matchAll(/\bset_config\s*\(\s*(?:'([^']+)'|\$(\d+))/gi)].map(
-    ([, literal, position]) => literal ?? Number(position) - 1,
-  ),
-])
+/** What SQL has words of its own for. */
+const settingOf: Record<string, string> = {
+  time: 'timezone',
+  schema: 'search_path',
+  names: 'client_encoding',
+  session: 'session_authorization',
+  xml: 'xmloption',
+}
+
+/** What a statement sets until COMMIT: the name, or where it is among the parameters; `until` is where it says that it is until COMMIT. */
+type Setting = { name: string | number; until?: number }
+
+const settingsIn = onceForEach((text): Setting[] => {
+  const bare = text.replace(/'(?:[^']|'')*'/g, "''")
+  return [
+    ...[...bare.matchAll(/\bset\s+local\s+(?:"([^"]+)"|([\w.]+)(?=(\s*=|\s+to\b)?))/gi)].map(
+      ([, quoted, word = '', assigned]) => ({
+        name: quoted ?? (assigned === undefined ? settingOf[word.toLowerCase()] : undefined) ?? word,
+      }),
+    ),
+    ...[
+      ...text.matchAll(
+        /\bset_config\s*\(\s*(?:'([^']+)'|\$(\d+))(?:(?=(?:(?!set_config)[^;])*?,\s*(?:(false)|true|\$(\d+)(?:::\w+)?)\s*\))|)/gi,
+      ),
+    ].flatMap(([, literal, position, isForSession, until]) =>
+      isForSession === undefined
+        ? [{ name: literal ?? Number(position) - 1, ...(until && { until: Number(until) - 1 }) }]
+        : [],
+    ),
+  ]
+})
 
 const namesIn = (text: string, params: readonly unknown[]): string[] =>
   settingsIn(text)
-    .map((setting) => (typeof setting === 'number' ? params[setting] : setting))
+    .filter(({ until }) => until === undefined || params[until] !== false)
+    .map(({ name }) => (typeof name === 'number' ? params[name] : name))
     .filter((name) => typeof name === 'string' && name !== '') as string[]

@@ -4,7 +4,7 @@ import { onceForEach } from './by-text'
 const impossible: readonly { pattern: RegExp; what: string; why: string }[] = [
   {
     pattern:
-      /^\s*(begin|commit|end|rollback|abort|start\s+transaction|prepare\s+transaction|savepoint|release)\b|;\s*(commit|rollback)\b/i,
+      /^\s*(begin|commit|end|rollback|abort|start\s+transaction|prepare\s+transaction|savepoint|release)\b|;\s*(commit|rollback)\b|^(?!\s*create\b)[\s\S]*;\s*(end|abort)\b/i,
     what: 'A raw transaction statement',
     why: 'it would end the transaction that isolates this test. Use the transaction function of the database handle',
   },
@@ -15,7 +15,8 @@ const impossible: readonly { pattern: RegExp; what: string; why: string }[] = [
     why: 'one connection never meets its own locks',
   },
   {
-    pattern: /^\s*set\s+(session\s+characteristics\b|transaction\b|local\s+transaction_isolation\b)/i,
+    pattern:
+      /^\s*set\s+(session\s+characteristics|((local|session)\s+)?transaction(_isolation|_read_only|_deferrable)?)\b/i,
     what: 'SET TRANSACTION',
     why: 'the transaction that isolates this test has begun already',
   },
@@ -40,6 +41,21 @@ const impossible: readonly { pattern: RegExp; what: string; why: string }[] = [
     what: 'OR ROLLBACK',
     why: 'it would roll back the transaction that isolates this test',
   },
+  {
+    pattern: /\bon\s+commit\s+(drop|delete\s+rows)\b/i,
+    what: 'ON COMMIT',
+    why: 'this test never commits, so the table keeps its rows',
+  },
+  {
+    pattern: /\bsetval\s*\(/i,
+    what: 'setval()',
+    why: 'a sequence does not go back with a rollback, so the next test would have it',
+  },
+  {
+    pattern: /^\s*(prepare|deallocate)\b/i,
+    what: 'PREPARE or DEALLOCATE',
+    why: 'a prepared statement outlives the rollback, so the next test would have it',
+  },
   { pattern: /^\s*(attach|detach)\b/i, what: 'ATTACH', why: 'it cannot be undone by a rollback' },
 ]
 
@@ -55,9 +71,10 @@ const impossibleIn = onceForEach((text) => {
 })
 
 /** Throws for what only a database of the test's own can show. */
-export function requireForkable(text: string, tolerated: readonly RegExp[] = []): void {
+export function requireForkable(text: string, tolerated: readonly RegExp[] = [], isInRewind = false): void {
   const found = impossibleIn(text)
   if (!found || tolerated.some((statement) => statement.test(text))) return
+  if (isInRewind) throw new Error(`${found.what} does not work in a rewind, which is a savepoint: ${found.why}.`)
   throw new Error(
     `${found.what} does not work at the isolation level "savepoint": ${found.why}. Give the test a database of its own: test(name, { isolation: 'fork' }, ...).`,
   )

@@ -25,6 +25,8 @@ type Options = {
   neighbours?: Iterable<TestIdentity>
   /** Statements that run in a savepoint although it cannot show all that they do. */
   tolerated?: readonly RegExp[]
+  /** What a savepoint cannot show is said differently there: another level would not help. */
+  isInRewind?: boolean
   /** Told of what came when the sandbox was closed, because nobody may be there to hear its error. */
   onLate?: (error: Error) => void
 }
@@ -75,7 +77,7 @@ export class Sandbox implements Session {
     const alone = (session: Session) => this.#recorded(session, statement, 0)
     const step = () => {
       if (level === 'fork') return alone(this.inner)
-      if (needsCommit(statement, rules)) return this.#keep(realCommit(this.#outer, rules, alone))
+      if (needsCommit(statement, rules)) return this.#committed(alone)
       return dialect === 'postgres' ? this.#undoable(statement) : alone(this.inner)
     }
     return this.#alone(statement.text, step)
@@ -99,14 +101,21 @@ export class Sandbox implements Session {
     const nest: Session['nest'] = async (work, reach) => {
       try {
         return await asTransaction(inner, work, reach)
-      } catch (error) {
-        await this.#undo()
-        throw error
       } finally {
         if (this.#closedAt !== undefined) await never
       }
     }
     return { run: (statement) => inner.run(statement), nest }
+  }
+
+  /** What failed is undone here: on Postgres even where COMMIT itself could not do what it does. */
+  async #committed<T>(work: (session: Session) => Promise<T>, reach?: string): Promise<T> {
+    try {
+      return await this.#keep(realCommit(this.#outer, this.options.rules, work, reach))
+    } catch (error) {
+      if (this.options.dialect === 'postgres') await this.#undo()
+      throw error
+    }
   }
 
   async #undo(): Promise<void> {
@@ -128,9 +137,7 @@ export class Sandbox implements Session {
     const mark = { of: this, open: true }
     const inside = (session: Session) => insideTransaction.run(mark, () => work(this.#within(session, 1)))
     const whole =
-      this.options.level === 'fork'
-        ? () => this.inner.nest(inside, reach)
-        : () => this.#keep(realCommit(this.#outer, this.options.rules, inside, reach))
+      this.options.level === 'fork' ? () => this.inner.nest(inside, reach) : () => this.#committed(inside, reach)
     return this.#alone('a transaction', whole).finally(() => {
       mark.open = false
     })
@@ -203,7 +210,7 @@ export class Sandbox implements Session {
       const undone = new Error('undone')
       await this.inner
         .nest(async (session) => {
-          const inner = new Sandbox(session, { ...this.options, level: 'savepoint' })
+          const inner = new Sandbox(session, { ...this.options, level: 'savepoint', isInRewind: true })
           const ground = groundOn(this.options.dialect, this.#patienceMs)
           if (ground !== undefined) inner.#send(ground)
           this.#rewinding = inner
@@ -373,8 +380,8 @@ export class Sandbox implements Session {
   }
 
   #requirePossible(text: string): void {
-    const { level, tolerated = [] } = this.options
-    if (level === 'savepoint') requireForkable(text, tolerated)
+    const { level, tolerated = [], isInRewind } = this.options
+    if (level === 'savepoint') requireForkable(text, tolerated, isInRewind)
   }
 
   #isInTransaction(): boolean {

@@ -122,7 +122,7 @@ describe('the hook', () => {
   })
 })
 
-describe('the recorder', () => {
+describe.serial('the recorder', () => {
   test('writes everything in one transaction for a tenant, and every tenant in its own', async ({
     adminA,
     viewerA,
@@ -226,7 +226,7 @@ describe('the recorder', () => {
   })
 })
 
-describe('tenantry analytics verify', () => {
+describe.serial('tenantry analytics verify', () => {
   const use = async ({ operatorA, viewerA, model, settle }: Fixtures) => {
     model.says('Yes.', { prompt_tokens: 5, completion_tokens: 2 }).says('No.')
     await operatorA.post('/api/v1/chat', { message: 'Is it?' })
@@ -326,7 +326,7 @@ describe('tenantry analytics verify', () => {
   })
 })
 
-describe('records of a tenant that is gone', () => {
+describe.serial('records of a tenant that is gone', () => {
   test('are refused with the day that they belong to, and none is left', async ({ users, tenantA, tenantB }) => {
     const late = [record({ users }), record({ users })]
     await storeRecords(database, tenantB.id, [record({ users }, { tenant_id: tenantB.id })])
@@ -340,7 +340,7 @@ describe('records of a tenant that is gone', () => {
   })
 })
 
-describe('records that are older than retention_days', () => {
+describe.serial('records that are older than retention_days', () => {
   const days = ['2026-02-10', '2026-02-20', '2026-02-27', '2026-02-28', '2026-03-02']
 
   const prunedBefore = async () => {

@@ -293,6 +293,40 @@ export const cases = [
     },
   },
   {
+    name: 'what a transaction set for the session stays when it commits',
+    run: async ({ perform }: Stage) => {
+      const seen = await perform(function* () {
+        yield* transaction(function* () {
+          yield* ask("select set_config('app.tenant', 'a', false), set_config('app.user', 'b', true)")
+        })
+        return yield* ask(
+          "select current_setting('app.tenant') as tenant, coalesce(current_setting('app.user', true), '') as person",
+        )
+      })
+
+      expect([...seen]).toEqual([{ tenant: 'a', person: '' }])
+    },
+  },
+  {
+    name: 'a setting that SQL has words of its own for is forgotten when the transaction commits',
+    run: async ({ perform }: Stage) => {
+      const settings = () => ask("select current_setting('timezone') as zone, current_setting('search_path') as path")
+      const [before, inside, after] = await perform(function* () {
+        const before = yield* settings()
+        const inside = yield* transaction(function* () {
+          yield* ask("set local time zone 'Pacific/Auckland'")
+          yield* ask("set local schema 'pg_catalog'")
+          yield* ask("select 'please set local rules' as text")
+          return yield* settings()
+        })
+        return [before[0], inside[0], (yield* settings())[0]]
+      })
+
+      expect(inside).toEqual({ zone: 'Pacific/Auckland', path: 'pg_catalog' })
+      expect(after).toEqual(before)
+    },
+  },
+  {
     name: 'a sequence does not go back when a transaction is undone',
     run: async ({ perform }: Stage) => {
       const ids: Row[] = []

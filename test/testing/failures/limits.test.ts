@@ -11,6 +11,7 @@ const raw = refused(
 const ownLocks = 'one connection never meets its own locks'
 const ownLock = 'one connection always gets its own lock, and a session lock outlives the rollback'
 const notDelivered = 'a notification is delivered at COMMIT, and this test never commits'
+const preparedStays = 'a prepared statement outlives the rollback, so the next test would have it'
 const outside = refused('A statement that cannot run in a transaction', 'this test runs in one')
 
 const limits = {
@@ -39,6 +40,21 @@ const limits = {
     'listen notes': refused('LISTEN or NOTIFY', notDelivered),
     "select pg_notify('notes', '1')": refused('LISTEN or NOTIFY', notDelivered),
     'vacuum notes': outside,
+    'select 1; end': raw,
+    'set local transaction_read_only = on': refused(
+      'SET TRANSACTION',
+      'the transaction that isolates this test has begun already',
+    ),
+    'create temp table staging (id integer) on commit drop': refused(
+      'ON COMMIT',
+      'this test never commits, so the table keeps its rows',
+    ),
+    "select setval('notes_id_seq', 1, false)": refused(
+      'setval()',
+      'a sequence does not go back with a rollback, so the next test would have it',
+    ),
+    'prepare asked as select 1': refused('PREPARE or DEALLOCATE', preparedStays),
+    'deallocate all': refused('PREPARE or DEALLOCATE', preparedStays),
     'create index concurrently notes_text on notes (text)': outside,
   },
 }
@@ -52,10 +68,19 @@ describe(`on ${backend}, what a savepoint cannot show`, async () => {
     expect(says[`savepoint: ${statement}`]).toContain(message)
   })
 
-  test('works in a fork, and words in literals and comments are only words', () => {
-    const others = Object.entries(says).filter(([name]) => !name.startsWith('savepoint: '))
+  test.if(backend === 'postgres:embedded')(
+    'is refused in the rewind of a fork without a way that leads nowhere',
+    () => {
+      expect(says['rewind in a fork']).toContain(
+        `error: An advisory lock does not work in a rewind, which is a savepoint: ${ownLock}.\n`,
+      )
+    },
+  )
 
-    expect(others).toHaveLength(backend === 'sqlite::memory:' ? 4 : 10)
+  test('works in a fork, and words in literals and comments are only words', () => {
+    const others = Object.entries(says).filter(([name]) => /^(fork|harmless): /.test(name))
+
+    expect(others).toHaveLength(backend === 'sqlite::memory:' ? 5 : 14)
     expect(others.filter(([, said]) => said !== '')).toEqual([])
   })
 })
