@@ -131,11 +131,13 @@ async function serializable<T>(
         return result
       }).catch(watch)
     } catch (error) {
-      if (!clash || performance.now() - begunAt > triedForMs) throw error
+      if (!clash || isFinal(error) || performance.now() - begunAt > triedForMs) throw error
       await Bun.sleep(Math.random() * Math.min(2 ** attempt, longestPauseMs))
     }
   }
 }
+
+const isFinal = (error: unknown): boolean => error instanceof Error && 'isFinal' in error && error.isFinal === true
 
 /** The time that `work` takes is its own: only answers to BEGIN, to its statements, and to COMMIT or ROLLBACK are waited for. */
 async function begin<T>(

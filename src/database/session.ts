@@ -16,7 +16,10 @@ export type Statement = {
 /** Where statements run: a database, a transaction on it, or a savepoint inside one. */
 export interface Session {
   run(statement: Statement): Promise<unknown[]>
-  /** Opens a transaction (or savepoint) for `work`: kept if it resolves, undone if it rejects. */
+  /**
+   * Opens a transaction (or savepoint) for `work`: kept if it resolves, undone if it rejects. It may be begun again after a
+   * clash with others, unless what `work` throws has `isFinal: true`.
+   */
   nest<T>(work: (inner: Session) => Promise<T>, reach?: Reach): Promise<T>
   /** True where nothing has to wait for another before it comes here: a pool of connections, or a queue of its own. */
   readonly pooled?: boolean

@@ -19,7 +19,11 @@ export class Held {
   static async open(session: Session, ground?: string): Promise<Held> {
     const opened = Promise.withResolvers<Session>()
     const end = Promise.withResolvers<never>()
+    let isBegun = false
     const over = session.nest((inner) => {
+      // Begun again by itself, as after a deadlock, it would be another one, without what the test did.
+      if (isBegun) throw lost
+      isBegun = true
       opened.resolve(inner)
       return end.promise
     })
@@ -59,4 +63,7 @@ export class Held {
 
 const staleMs = 20
 
-const rolledBack = new Error('rolled back')
+/** Of what is thrown in a transaction: it is not begun again. */
+const final = { isFinal: true } as const
+const rolledBack = Object.assign(new Error('rolled back'), final)
+const lost = Object.assign(new Error('The transaction of a test was lost with its connection.'), final)
