@@ -122,7 +122,7 @@ describe('the hook', () => {
   })
 })
 
-describe.serial('the recorder', () => {
+describe('the recorder', () => {
   test('writes everything in one transaction for a tenant, and every tenant in its own', async ({
     adminA,
     viewerA,
@@ -226,7 +226,7 @@ describe.serial('the recorder', () => {
   })
 })
 
-describe.serial('tenantry analytics verify', () => {
+describe('tenantry analytics verify', () => {
   const use = async ({ operatorA, viewerA, model, settle }: Fixtures) => {
     model.says('Yes.', { prompt_tokens: 5, completion_tokens: 2 }).says('No.')
     await operatorA.post('/api/v1/chat', { message: 'Is it?' })
@@ -244,7 +244,7 @@ describe.serial('tenantry analytics verify', () => {
   test('finds every rollup that is off by one, and puts it right', async (world) => {
     const { tenantA, users } = world
     await use(world)
-    const before = await world.viewerA.get(summary)
+    const before = await world.rewind(() => world.viewerA.get(summary))
     await database.update(tenant_days).set({ duration_us: 1 }).where(eq(tenant_days.tenant_id, tenantA.id))
     await database.update(user_days).set({ error_count: 7 }).where(eq(user_days.user_id, users.viewerA.id))
     await database.update(usage_days).set({ prompt_tokens: 6 }).where(eq(usage_days.tenant_id, tenantA.id))
@@ -326,7 +326,7 @@ describe.serial('tenantry analytics verify', () => {
   })
 })
 
-describe.serial('records of a tenant that is gone', () => {
+describe('records of a tenant that is gone', () => {
   test('are refused with the day that they belong to, and none is left', async ({ users, tenantA, tenantB }) => {
     const late = [record({ users }), record({ users })]
     await storeRecords(database, tenantB.id, [record({ users }, { tenant_id: tenantB.id })])
@@ -340,7 +340,7 @@ describe.serial('records of a tenant that is gone', () => {
   })
 })
 
-describe.serial('records that are older than retention_days', () => {
+describe('records that are older than retention_days', () => {
   const days = ['2026-02-10', '2026-02-20', '2026-02-27', '2026-02-28', '2026-03-02']
 
   const prunedBefore = async () => {
