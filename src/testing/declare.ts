@@ -243,7 +243,9 @@ function modified(
 ): unknown {
   for (const name of modifiers) {
     const next = name === 'serial' || name === 'concurrent' ? name : order
-    Object.defineProperty(wrapped, name, { get: () => wrap(base[name] as Base, next) })
+    // bun has no describe.serial.serial.
+    const isSaid = name === order
+    Object.defineProperty(wrapped, name, { get: () => (isSaid ? wrapped : wrap(base[name] as Base, next)) })
   }
   for (const name of choices) {
     Object.assign(wrapped, {
