@@ -175,7 +175,13 @@ export const kit = await createKit({
     model: ({ provider }) => provider as Provider,
   },
 })
-export const { test, describe } = kit
+/**
+ * One by one on Postgres, unless a test says otherwise: all are of the same two tenants, and what is counted of a tenant
+ * stands in rows that a test keeps locked until its end, so that others would wait for it.
+ */
+const isShared = runDatabase.dialect === 'postgres'
+export const test = isShared ? kit.test.serial : kit.test
+export const describe = isShared ? kit.describe.serial : kit.describe
 /** What a test of ours may name in its parameter. */
 export type Fixtures = FixturesOf<typeof kit>
 

@@ -10,7 +10,7 @@ const withKey = (key: string) => ({ headers: { 'idempotency-key': key } })
 const path = '/api/v1/chat'
 const failure = new ProviderFailure('The provider answered with status 500.', 'failed')
 
-describe.serial('A chat with an Idempotency-Key', () => {
+describe('A chat with an Idempotency-Key', () => {
   test('is answered again with the same answer, and asked and stored once', async ({ operatorA, model }) => {
     model.says('Fine', { prompt_tokens: 7, completion_tokens: 2 })
     const first = await operatorA.post(path, { message: 'Hello' }, withKey('key-1'))

@@ -40,7 +40,7 @@ const sealed = (tenant_id: string, name: string, secrets: object, sealer = deps.
   key_id: sealer.keyId ?? null,
 })
 
-describe.serial('The enabled plugins of a tenant', () => {
+describe('The enabled plugins of a tenant', () => {
   test('are those that are on, in the order of the registry, with their secrets open', async ({ tenantA, tenantB }) => {
     await put(tenantA.id, 'mole', { config: { word: 'dig' }, ...sealed(tenantA.id, 'mole', { token: 'canary' }) })
     await put(tenantA.id, 'ant', { is_enabled: false })

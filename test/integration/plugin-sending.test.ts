@@ -22,7 +22,7 @@ const certificate = certificateFor('localhost')
 const mail = emailNotifications({ ca: certificate.cert })
 const egress = openEgress({ allow: ['127.0.0.1'], resolve: async () => ['127.0.0.1'] })
 
-describe.serial('A chat of a tenant whose plugins send', () => {
+describe('A chat of a tenant whose plugins send', () => {
   test('reaches each of them with what it asked for, and nobody of another tenant', async (world) => {
     await using http = receiver()
     await using smtp = await mailServer(certificate)

@@ -34,7 +34,7 @@ async function replyOf({ crashed, users, clock }: Seeded): Promise<void> {
   await database.insert(usage_records).values({ ...ids, ...counts })
 }
 
-describe.serial('A process that was killed between reserving and settling', { seed }, (test) => {
+describe('A process that was killed between reserving and settling', { seed }, (test) => {
   test('keeps others out while its reply might still come, and not longer', async ({ operatorA, model, clock }) => {
     model.says('Later', costs500)
     clock.advance({ ms: 179_999 })

@@ -13,7 +13,7 @@ const limitOf =
     return { requests_per_minute }
   }
 
-describe.serial('requests_per_minute of 2', { seed: limitOf(2) }, (test) => {
+describe('requests_per_minute of 2', { seed: limitOf(2) }, (test) => {
   test('lets two chats in, tells what is left, and refuses the third until the next minute', async ({
     operatorA,
     adminA,
@@ -193,7 +193,7 @@ describe.serial('requests_per_minute of 2', { seed: limitOf(2) }, (test) => {
   })
 })
 
-describe.serial('requests_per_minute of 1', { seed: limitOf(1) }, (test) => {
+describe('requests_per_minute of 1', { seed: limitOf(1) }, (test) => {
   test('admits one of fifty at once', async ({ operatorA, model }) => {
     model.says('One')
 
@@ -204,7 +204,7 @@ describe.serial('requests_per_minute of 1', { seed: limitOf(1) }, (test) => {
   })
 })
 
-describe.serial('A tenant without limits', () => {
+describe('A tenant without limits', () => {
   test('is told of none, and nothing is counted for it', async ({ operatorA, model, ledger }) => {
     model.says('One').says('Two')
     await operatorA.post(path, hello)

@@ -25,7 +25,7 @@ const quotaOf =
     return { monthly_token_quota }
   }
 
-describe.serial('monthly_token_quota of 10000', { seed: quotaOf(10_000) }, (test) => {
+describe('monthly_token_quota of 10000', { seed: quotaOf(10_000) }, (test) => {
   test('is told with what is left of it: without what replies cost and running ones hold', async ({
     operatorA,
     adminA,
@@ -107,7 +107,7 @@ describe.serial('monthly_token_quota of 10000', { seed: quotaOf(10_000) }, (test
   })
 })
 
-describe.serial('monthly_token_quota of 500', { seed: quotaOf(500) }, (test) => {
+describe('monthly_token_quota of 500', { seed: quotaOf(500) }, (test) => {
   test('refuses chats when it is used up, until the next month', async ({ operatorA, adminA, users, model, clock }) => {
     model.says('One', costs500).says('In April')
     const last = await operatorA.post(path, hello)
@@ -249,7 +249,7 @@ describe.serial('monthly_token_quota of 500', { seed: quotaOf(500) }, (test) => 
   })
 })
 
-describe.serial('monthly_token_quota of 1', { seed: quotaOf(1) }, (test) => {
+describe('monthly_token_quota of 1', { seed: quotaOf(1) }, (test) => {
   test('admits one of fifty at once', async ({ operatorA, model }) => {
     model.says('One')
 
@@ -260,7 +260,7 @@ describe.serial('monthly_token_quota of 1', { seed: quotaOf(1) }, (test) => {
   })
 })
 
-describe.serial('A quota that is set in the middle of a month', () => {
+describe('A quota that is set in the middle of a month', () => {
   test.each([
     [1000, 429],
     [1001, 200],

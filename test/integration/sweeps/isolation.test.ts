@@ -99,7 +99,7 @@ async function rows({ tenantA }: Fixtures) {
 }
 
 describe('Two tenants with things of the same names', () => {
-  isolationSweep(test.serial, {
+  isolationSweep(test, {
     routes: app.routes,
     owner: ({ adminA }: Fixtures) => adminA,
     stranger: ({ adminB }) => adminB,
