@@ -1,6 +1,6 @@
 import type { Client, SendOptions } from './client'
 import type { World } from './kit'
-import { writing } from './lints'
+import { hasWritten } from './ledger'
 import { type AnyRoute, failWith, gaps, isAt, keyOf, patient, type Register, swept } from './routes'
 
 /** A request that is right in every way but for who makes it, and its status when who makes it is right too. */
@@ -88,8 +88,6 @@ async function problemWith(
   const expected = refusal ?? status
   if (response.status !== expected) return `expected ${expected}, and got ${response.status}.`
   if (refusal === undefined) return undefined
-  const written = ledger.requests
-    .at(-1)
-    ?.statements.find(({ text, error }) => error === undefined && writing.test(text))
+  const written = ledger.requests.at(-1)?.statements.find(hasWritten)
   return written && `refused with ${refusal}, after it had written: ${written.text}`
 }

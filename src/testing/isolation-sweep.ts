@@ -1,7 +1,6 @@
 import { type Client, type ClientResponse, read } from './client'
 import type { World } from './kit'
-import type { LedgerStatement } from './ledger'
-import { writing } from './lints'
+import { type LedgerStatement, writing } from './ledger'
 import { type AnyRoute, failWith, gaps, keyOf, patient, type Register, swept } from './routes'
 
 /** What one tenant could name of another: ids, words that stand for them, cursors. */

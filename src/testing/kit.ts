@@ -153,6 +153,7 @@ export async function createKit<
         ...(over?.unread ?? []).map((request) => `the stream of ${request} does not end though its reader left`),
       )
       if (left.length === 0 && own.background.size > 0) left.push('what outside.background() was given')
+      left.push(...(sandbox?.unanswered ?? []))
       if (left.length === 0 && sandbox?.busy) left.push('a transaction')
       if (left.length === 0) left.push('work that the settle() of the app waits for')
       stuck = true
@@ -257,7 +258,7 @@ export async function createKit<
     /** Whether it came to its end, well or not, within its limit. */
     const attempt = async (limitMs: number, work: () => unknown): Promise<boolean> => {
       try {
-        await within(limitMs, Promise.resolve(work()), () => new TimeOut(limitMs, own.ledger, streams))
+        await within(limitMs, Promise.resolve(work()), () => new TimeOut(limitMs, own.ledger, streams, sandbox))
         return true
       } catch (error) {
         failures.push(error)
@@ -348,10 +349,11 @@ export async function createKit<
 }
 
 class TimeOut extends Error {
-  constructor(ms: number, { pending }: Ledger, { unread }: OpenStreams) {
+  constructor(ms: number, { pending }: Ledger, { unread }: OpenStreams, { unanswered }: Sandbox) {
     const open = [
       ...pending.map(({ method, path }) => `${method} ${path} has no answer`),
       ...unread.map((request) => `the stream of ${request} has not ended`),
+      ...unanswered,
     ]
     super(
       `The test ran longer than ${ms} ms and was ended${open.length > 0 ? `, when ${open.join(', and ')}` : ''}. What it asks the database from now on is refused.`,

@@ -11,6 +11,8 @@ export type LedgerStatement = {
   rows?: readonly unknown[]
   /** Asked through the outer handle by code that runs in a transaction. */
   outside?: boolean
+  /** Its transaction was rolled back. */
+  undone?: boolean
   error?: string
 }
 
@@ -72,8 +74,12 @@ export class Ledger {
   }
 
   record(statement: LedgerStatement): void {
-    const statements = asking.getStore()?.statements ?? this.own
-    statements.push(statement)
+    this.asked.push(statement)
+  }
+
+  /** What was asked for the request that is running, or by the test itself. */
+  get asked(): LedgerStatement[] {
+    return asking.getStore()?.statements ?? this.own
   }
 
   /** Everything as text, at most `lines` lines. */
@@ -90,8 +96,23 @@ export class Ledger {
   }
 }
 
-const line = ({ text, params, ms, depth, error }: LedgerStatement, indent: string): string =>
-  `${indent}${'| '.repeat(depth)}${text.replace(/\s+/g, ' ').trim()}${params.length > 0 ? ` <- ${params.map(short).join(', ')}` : ''} (${ms.toFixed(2)} ms)${error ? ` FAILED: ${error}` : ''}`
+/** Says of the statements of a transaction that it was rolled back. */
+export function undo(statements: readonly LedgerStatement[]): void {
+  for (const statement of statements) statement.undone = true
+}
+
+/** Statements that change rows; also where a CTE does. */
+export const writing =
+  /^\s*(insert|update|delete|replace|merge|truncate)\b|^\s*with\b[\s\S]*\b(insert\s+into|update\s+\S+\s+set|delete\s+from)\b/i
+
+/** Whether rows are other ones than before, as far as the statement tells: one that returns what it changed, and returns nothing, changed none. */
+export const hasWritten = ({ text, error, undone, rows }: LedgerStatement): boolean =>
+  writing.test(text) && error === undefined && !undone && !(returning.test(text) && rows?.length === 0)
+
+const returning = /^\s*(insert|update|delete|replace|merge)\b[\s\S]*\breturning\b/i
+
+const line = ({ text, params, ms, depth, error, undone }: LedgerStatement, indent: string): string =>
+  `${indent}${'| '.repeat(depth)}${text.replace(/\s+/g, ' ').trim()}${params.length > 0 ? ` <- ${params.map(short).join(', ')}` : ''} (${ms.toFixed(2)} ms)${error ? ` FAILED: ${error}` : undone ? ' undone' : ''}`
 
 function short(value: unknown): string {
   const text =

@@ -1,6 +1,6 @@
 import type { Session } from '../database/session'
 import { onceForEach } from './by-text'
-import type { Ledger, LedgerRequest, LedgerStatement } from './ledger'
+import { hasWritten, type Ledger, type LedgerRequest, type LedgerStatement } from './ledger'
 import { type TenantTables, unboundTables } from './tenant-predicates'
 
 export type Lint = 'no-tenant' | 'not-in-one-transaction' | 'outer-handle'
@@ -94,7 +94,7 @@ function withoutTenant(request: LedgerRequest, column: string, unbound: (text: s
 
 /** If the process ends between two writes, there is only the first. Transactions of their own are somebody's decision. */
 function inPieces(request: LedgerRequest): Finding[] {
-  const writes = request.statements.filter(({ text, error }) => error === undefined && writing.test(text))
+  const writes = request.statements.filter(hasWritten)
   const alone = writes.filter(({ depth }) => depth === 0)
   const [first] = alone
   if (!first || writes.length < 2) return []
@@ -114,10 +114,6 @@ function outside(request: LedgerRequest): Finding[] {
       ),
     )
 }
-
-/** Statements that change rows; also where a CTE does. */
-export const writing =
-  /^\s*(insert|update|delete|replace|merge|truncate)\b|^\s*with\b[\s\S]*\b(insert\s+into|update\s+\S+\s+set|delete\s+from)\b/i
 
 const finding = (lint: Lint, { method, path }: LedgerRequest, { text }: LedgerStatement, message: string): Finding => ({
   lint,

@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Session, Statement } from '../database/session'
 import { type CommitRules, checkDeferredSync, deferNoMoreSync, needsCommit, realCommit } from './commit'
 import { requireForkable } from './guards'
-import type { Ledger } from './ledger'
+import { type Ledger, type LedgerStatement, undo } from './ledger'
 import { asTransaction } from './postgres-transaction'
 import { onlyReads } from './reads'
 
@@ -57,6 +57,7 @@ export class Sandbox implements Session {
   #pooled = 0
   readonly #queue: (() => void)[] = []
   #idle: PromiseWithResolvers<void> | undefined
+  readonly #asking = new Set<{ text: string; outside: boolean }>()
   #closedAt: number | undefined
   /** The sandbox inside this one, while there is one: what goes on goes on there. */
   #rewinding: Sandbox | undefined
@@ -135,9 +136,11 @@ export class Sandbox implements Session {
   /** A transaction of the app's. Where the app believes that it commits, everything that COMMIT would do is done. */
   nest<T>(work: (inner: Session) => Promise<T>, reach?: string): Promise<T> {
     const mark = { of: this, open: true }
-    const inside = (session: Session) => insideTransaction.run(mark, () => work(this.#within(session, 1)))
-    const whole =
-      this.options.level === 'fork' ? () => this.inner.nest(inside, reach) : () => this.#committed(inside, reach)
+    const whole = () =>
+      undoable((begin) => {
+        const inside = (session: Session) => insideTransaction.run(mark, () => work(this.#within(session, 1, begin())))
+        return this.options.level === 'fork' ? this.inner.nest(inside, reach) : this.#committed(inside, reach)
+      })
     return this.#alone('a transaction', whole).finally(() => {
       mark.open = false
     })
@@ -151,10 +154,12 @@ export class Sandbox implements Session {
   /** For drivers that do not wait. The inner session of such a door has its client at hand. */
   performSync<T>({ text, params, depth, outside }: SyncStatement, act: (client: Client) => T): T {
     this.#requireOpen(text || 'a transaction')
-    const { level, rules } = this.options
+    const { level, rules, ledger } = this.options
     // Drizzle writes the savepoints of nested transactions itself.
     const nesting = depth > 0 && /^\s*(savepoint|release|rollback\s+to)\b/i.test(text)
     if (!nesting) this.#requirePossible(text)
+    const { asked } = ledger
+    const before = asked.length
     const startedAt = performance.now()
     let rows: readonly unknown[] | undefined
     let failure: unknown
@@ -171,7 +176,7 @@ export class Sandbox implements Session {
     } finally {
       const ms = performance.now() - startedAt
       if (text !== '' || outside)
-        this.options.ledger.record({
+        ledger.record({
           text: text || 'a transaction',
           params,
           ms,
@@ -180,6 +185,9 @@ export class Sandbox implements Session {
           ...(outside && { outside }),
           ...(failure !== undefined && { error: messageOf(failure) }),
         })
+      if (text === '' && failure !== undefined) undo(asked.slice(before))
+      const [, savepoint] = (nesting && /^rollback to (savepoint \w+)$/.exec(text)) || []
+      if (savepoint) undo(asked.slice(asked.findLastIndex((statement) => statement.text === savepoint)))
     }
   }
 
@@ -240,6 +248,15 @@ export class Sandbox implements Session {
     return this.#rewinding?.busy ?? (this.#busy || this.#pooled > 0)
   }
 
+  /** What the database has not answered, in words for the person who waits for it. */
+  get unanswered(): string[] {
+    if (this.#rewinding) return this.#rewinding.unanswered
+    return [...this.#asking].map(
+      ({ text, outside }) =>
+        `the database had not answered ${short(text)}${outside ? ', asked through the outer handle inside a transaction, whose locks it may wait for' : ''}`,
+    )
+  }
+
   /** Resolves when no statement runs or waits. */
   idle(): Promise<void> {
     if (this.#rewinding) return this.#rewinding.idle()
@@ -276,19 +293,28 @@ export class Sandbox implements Session {
     return 'client' in session ? Object.assign(until, { client: session.client }) : until
   }
 
-  #within(session: Session, depth: number): Session {
+  #within(session: Session, depth: number, asked: LedgerStatement[]): Session {
     return {
       pipelines: session.pipelines ?? false,
       run: (statement) => {
         this.#requireOpen(statement.text)
-        return this.#recorded(session, statement, depth)
+        return this.#recorded(session, statement, depth, asked)
       },
-      nest: (work) => session.nest((deeper) => work(this.#within(deeper, depth + 1))),
+      nest: (work) =>
+        undoable((begin) => session.nest((deeper) => work(this.#within(deeper, depth + 1, begin()))), asked),
     }
   }
 
-  async #recorded(session: Session, statement: Statement, depth: number): Promise<unknown[]> {
-    this.#requirePossible(statement.text)
+  async #recorded(
+    session: Session,
+    statement: Statement,
+    depth: number,
+    transaction?: LedgerStatement[],
+  ): Promise<unknown[]> {
+    const { text, params } = statement
+    this.#requirePossible(text)
+    const asked = { text, outside: depth === 0 && this.#isInTransaction() }
+    this.#asking.add(asked)
     const startedAt = performance.now()
     let rows: readonly unknown[] | undefined
     let failure: unknown
@@ -301,17 +327,19 @@ export class Sandbox implements Session {
       failure = error
       throw error
     } finally {
-      const { text, params } = statement
+      this.#asking.delete(asked)
       const ms = performance.now() - startedAt
-      this.options.ledger.record({
+      const entry: LedgerStatement = {
         text,
         params,
         ms,
         depth,
         ...(rows && { rows }),
-        ...(depth === 0 && this.#isInTransaction() && { outside: true }),
+        ...(asked.outside && { outside: true }),
         ...(failure !== undefined && { error: messageOf(failure) }),
-      })
+      }
+      this.options.ledger.record(entry)
+      transaction?.push(entry)
     }
   }
 
@@ -407,6 +435,28 @@ export class Sandbox implements Session {
     const others = [...(this.options.neighbours ?? [])].filter((test) => test !== this.options.test)
     const named = others.slice(0, 5).map(({ name, place }) => `"${name}" (${place})`)
     error.message += `. A test keeps what it wrote locked until its end, and these ran at the same time: ${named.join(', ') || 'none'}${others.length > 5 ? ` and ${others.length - 5} more` : ''}. Give each its own values in unique columns and its own rows, run one of them with test.serial, or in a database of its own: test(name, { isolation: 'fork' }, ...).`
+  }
+}
+
+/**
+ * Runs a transaction, and says in the ledger what was undone with it. `begin` is called whenever it begins, for the list
+ * of what is asked in it, which becomes a part of `around`.
+ */
+async function undoable<T>(
+  transaction: (begin: () => LedgerStatement[]) => Promise<T>,
+  around?: LedgerStatement[],
+): Promise<T> {
+  const asked: LedgerStatement[] = []
+  try {
+    return await transaction(() => {
+      undo(asked.splice(0)) // begun again, as after a deadlock
+      return asked
+    })
+  } catch (error) {
+    undo(asked)
+    throw error
+  } finally {
+    for (const statement of asked) around?.push(statement)
   }
 }
 

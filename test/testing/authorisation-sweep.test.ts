@@ -1,3 +1,4 @@
+import { and, eq } from 'drizzle-orm'
 import { type AnyElysia, Elysia } from 'elysia'
 import { conversations } from '../../src/database/tables'
 import { authorisationSweep, type Caller, type RightRequest } from '../../src/testing'
@@ -153,6 +154,26 @@ describe('an authorisation sweep', () => {
     expect(found).toContain('\n  nobody: refused with 401, after it had written: insert into "conversations"')
     expect(found).toContain('\n  reader: refused with 403, after it had written: insert into "conversations"')
     expect(found).not.toContain('writer')
+  })
+
+  test('passes where what was done before somebody was refused is undone, or was nothing', async (all) => {
+    const { tenantA } = all
+    const mine = and(eq(conversations.tenant_id, tenantA.id), eq(conversations.title, 'of nobody'))
+    const late = new Elysia().post('/notes/:id', async ({ request, status }) => {
+      const may = request.headers.get('x-may')
+      await database.update(conversations).set({ title: 'changed' }).where(mine).returning()
+      const work = database.transaction(async () => {
+        await database.update(conversations).set({ title: 'changed' }).where(eq(conversations.tenant_id, tenantA.id))
+        if (may !== 'write') throw new Error('refused')
+      })
+      await work.catch(() => {})
+      return may === 'write' ? 'kept' : status(may === null ? 401 : 403)
+    })
+    const { outcome } = sweep(late)
+
+    const found = await outcome(posted, all)
+
+    expect(found).toBe('passed')
   })
 
   const unreached: [string, RightRequest, string][] = [

@@ -77,6 +77,34 @@ describe('a rewind', () => {
   })
 })
 
+describe('the ledger', () => {
+  for (const isolation of ['savepoint', 'fork'] as const) {
+    test(`says what was undone with its transaction: ${isolation}`, { isolation }, async ({ ledger }) => {
+      await transaction((query) => query(`insert into notes (text) values ('kept')`))
+      const failed = transaction(async (query) => {
+        await query(`insert into notes (text) values ('undone')`)
+        throw new Error('mine')
+      })
+      await failed.catch(() => {})
+
+      const kept = ledger.own.map(({ text, undone }) => [/'(\w+)'/.exec(text)?.[1], undone ?? false])
+
+      expect(kept).toEqual([
+        ['kept', false],
+        ['undone', true],
+      ])
+      expect(ledger.format()).toMatch(/\('undone'\) \([\d.]+ ms\) undone$/)
+    })
+  }
+
+  test('says so of what COMMIT refused', async ({ ledger }) => {
+    const refused = transaction((query) => query('insert into replies (note_id) values (99)'))
+    await refused.catch(() => {})
+
+    expect(ledger.own).toMatchObject([{ text: 'insert into replies (note_id) values (99)', undone: true }])
+  })
+})
+
 describe('work that nobody awaits', () => {
   for (const isolation of ['savepoint', 'fork'] as const) {
     test(`is waited for from one statement to the next: ${isolation}`, { isolation }, async ({ settle, http }) => {

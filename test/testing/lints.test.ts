@@ -1,7 +1,7 @@
 import { eq, getTableColumns, getTableName, is, type SQL, Table } from 'drizzle-orm'
 import * as schema from '../../src/database/tables'
 import { conversations } from '../../src/database/tables'
-import { Ledger } from '../../src/testing'
+import { Ledger, type LedgerStatement } from '../../src/testing'
 import { type LintOptions, lintError, linter, tablesWith, tenantTables } from '../../src/testing/lints'
 import { unboundTables } from '../../src/testing/tenant-predicates'
 import { database, describe, expect, test } from '../kit'
@@ -15,9 +15,7 @@ const read = 'select "id" from "conversations" where "conversations"."id" = $1'
 const write = 'insert into "messages" ("tenant_id", "id") values ($1, $2)'
 
 /** A ledger with one request that ran these. */
-async function ledgerOf(
-  ...statements: (string | { text: string; depth?: number; outside?: boolean; error?: string })[]
-) {
+async function ledgerOf(...statements: (string | (Partial<LedgerStatement> & { text: string }))[]) {
   const ledger = new Ledger()
   await ledger.request('POST', '/notes', async () => {
     for (const each of statements) {
@@ -104,6 +102,18 @@ describe('the lints of a request', () => {
     const found = await findings(ledgerOf(write, { text: write, error: 'UNIQUE constraint failed' }))
 
     expect(found).toEqual([])
+  })
+
+  test('count a write that was undone as none, and one that returned no row', async () => {
+    const none = 'update "messages" set "read" = true where "tenant_id" = $1 and "id" = $2 returning "id"'
+
+    const found = [
+      await findings(ledgerOf(write, { text: write, undone: true })),
+      await findings(ledgerOf(write, { text: none, rows: [] })),
+      await findings(ledgerOf(write, { text: none, rows: [['7']] })),
+    ]
+
+    expect(found).toEqual([[], [], ['not-in-one-transaction']])
   })
 
   test('count a write in a WITH', async () => {

@@ -1,10 +1,10 @@
 import { expect, test } from 'bun:test'
 import type { Session } from '../../src/database/session'
 import { Ledger } from '../../src/testing/ledger'
-import { Sandbox } from '../../src/testing/sandbox'
+import { type IsolationLevel, Sandbox } from '../../src/testing/sandbox'
 
-/** A connection to Postgres that notes what it was asked, and for whom; it refuses what fails. */
-function noting(): { session: Session; asked: string[] } {
+/** A connection to Postgres that notes what it was asked, and for whom; it refuses what fails, and a transaction is begun so many times. */
+function noting(times: number): { session: Session; asked: string[] } {
   const asked: string[] = []
   const session: Session = {
     pipelines: true,
@@ -15,19 +15,21 @@ function noting(): { session: Session; asked: string[] } {
     },
     nest: async (work, reach) => {
       asked.push(reach === undefined ? 'savepoint' : `savepoint for ${reach}`)
+      for (let left = times; left > 1; left--) await work(session)
       return await work(session)
     },
   }
   return { session, asked }
 }
 
-function open() {
-  const { session, asked } = noting()
+function open(level: IsolationLevel = 'savepoint', times = 1) {
+  const { session, asked } = noting(times)
   const rules = { dialect: 'postgres', deferred: [], mayDefer: () => false } as const
   const test = { name: 'a test', place: 'here' }
-  const options = { dialect: 'postgres', level: 'savepoint', test, ledger: new Ledger(), rules } as const
+  const options = { dialect: 'postgres', level, test, ledger: new Ledger(), rules } as const
   const sandbox = new Sandbox(session, options)
-  return { sandbox, asked }
+  const undone = () => options.ledger.own.map(({ text, undone = false }) => [text, undone])
+  return { sandbox, asked, undone }
 }
 
 const statement = (text: string) => ({ text, params: ['a'], shape: 'arrays' }) as const
@@ -73,6 +75,45 @@ test('a transaction in a transaction has a savepoint of its own, and says whose 
   }, 'acme')
 
   expect(asked).toEqual(['savepoint for acme', 'insert', 'insert for acme', 'savepoint', 'insert', next])
+})
+
+test('the ledger says what was undone: a transaction inside, and what was done in it', async () => {
+  const { sandbox, undone } = open()
+
+  await sandbox.nest(async (inner) => {
+    await inner.run(statement('before'))
+    await inner.nest((deeper) => deeper.run(statement('fail'))).catch(() => {})
+    await inner.nest((deeper) => deeper.run(statement('kept')))
+  })
+
+  expect(undone()).toEqual([
+    ['before', false],
+    ['fail', true],
+    ['kept', false],
+  ])
+})
+
+test('the ledger says what was undone: all transactions inside one', async () => {
+  const { sandbox, undone } = open()
+
+  const failed = sandbox.nest(async (inner) => {
+    await inner.nest((deeper) => deeper.run(statement('kept')))
+    throw new Error('mine')
+  })
+  await failed.catch(() => {})
+
+  expect(undone()).toEqual([['kept', true]])
+})
+
+test('the ledger says what was undone: a transaction that was begun again', async () => {
+  const { sandbox, undone } = open('fork', 2)
+
+  await sandbox.nest((inner) => inner.run(statement('insert')))
+
+  expect(undone()).toEqual([
+    ['insert', true],
+    ['insert', false],
+  ])
 })
 
 test('a transaction that is under way when its test ends, ends in no way', async () => {

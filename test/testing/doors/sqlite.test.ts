@@ -335,4 +335,31 @@ describe('the ledger of synchronous statements', () => {
       [['c'], 2],
     ])
   })
+
+  test('says what was undone', ({ ledger }) => {
+    db.transaction((tx) => {
+      add(tx, 'kept')
+      thrown(() =>
+        tx.transaction((inner) => {
+          add(inner, 'undone inside')
+          inner.rollback()
+        }),
+      )
+      tx.transaction((inner) => add(inner, 'kept inside'))
+    })
+    thrown(() =>
+      db.transaction((tx) => {
+        tx.transaction((inner) => add(inner, 'undone with the one around it'))
+        tx.rollback()
+      }),
+    )
+
+    const inserts = ledger.statements.filter(({ text }) => text.startsWith('insert'))
+    expect(inserts.map(({ params, undone = false }) => [...params, undone])).toEqual([
+      ['kept', false],
+      ['undone inside', true],
+      ['kept inside', false],
+      ['undone with the one around it', true],
+    ])
+  })
 })

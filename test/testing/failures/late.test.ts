@@ -69,6 +69,12 @@ describe('what does not end', async () => {
       'error: The test ran longer than 20 ms and was ended, when GET /waiting has no answer. What it asks the database from now on is refused.',
     )
   })
+
+  test.if(backend === 'postgres:embedded')('is named when it is a statement', () => {
+    expect(says['waits for a lock of its own transaction']).toContain(
+      "error: The test ran longer than 200 ms and was ended, when the database had not answered insert into notes (text) values ('one'), asked through the outer handle inside a transaction, whose locks it may wait for. What it asks the database from now on is refused.",
+    )
+  })
 })
 
 describe('a stream that never ends', async () => {
