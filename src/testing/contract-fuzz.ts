@@ -4,6 +4,7 @@ import type { World } from './kit'
 import { type AnyRoute, keyOf, patient, type Register, swept } from './routes'
 import {
   type Fc,
+  type Known,
   kind,
   mismatch,
   type OwnKinds,
@@ -22,8 +23,11 @@ export type ContractFuzz<All> = {
   routes: readonly DeclaredRoute[]
   /** Who may call this route (`METHOD /path`). */
   client(all: All, route: string): Client
-  /** Makes what this route (`METHOD /path`) can be asked for; returns what parts of paths, query parameters and body fields may say, by name: `{ id: [...] }`. */
-  prepare?(all: All, route: string): Promise<Record<string, string[]>>
+  /**
+   * Makes what this route (`METHOD /path`) can be asked for; returns what parts of paths, query parameters and body fields,
+   * also inside others, may say, by name: `{ id: [...] }`. Numbers are given as their text.
+   */
+  prepare?(all: All, route: string): Promise<Known>
   /** Before every request, for example to script the model. */
   each?(all: All): void
   /** The schemas that routes call by a name, as the app's `.model()` is given them. */
@@ -160,7 +164,7 @@ const dropsFields =
 /** Right requests and wrong ones, in turns as they come. `varies` is false where a route takes nothing. */
 function requestsFor(
   { path, hooks }: DeclaredRoute,
-  known: Record<string, string[]>,
+  known: Known,
   fc: Fc,
   { kinds = {}, unknownFields = 'refused' }: Pick<ContractFuzz<never>, 'kinds' | 'unknownFields'>,
 ): { all: FastCheck.Arbitrary<Generated>; varies: boolean } {
@@ -169,8 +173,10 @@ function requestsFor(
   const right = {
     existing: paramsOf(names, known, fc, false),
     params: paramsOf(names, known, fc, true),
-    query: query ? withKnown(query, known, fc, kinds) : fc.constant({}),
-    body: body ? withKnown(body, known, fc, kinds) : fc.constant(undefined),
+    query: query
+      ? (valuesOf(query, fc, kinds, known) as FastCheck.Arbitrary<Record<string, unknown>>)
+      : fc.constant({}),
+    body: body ? valuesOf(body, fc, kinds, known) : fc.constant(undefined),
   }
   const wrongBody = body && wrongValuesOf(body, fc, kinds, { unknownFields })
   const wrongQuery =
@@ -198,17 +204,7 @@ function requestsFor(
   return { all: fc.oneof(...all), varies: body !== undefined || query !== undefined || names.length > 0 }
 }
 
-/** Values of a schema, in which fields often say what there is: made-up ids and cursors lead nowhere. */
-function withKnown(schema: Schema, known: Record<string, string[]>, fc: Fc, kinds: OwnKinds) {
-  const values = valuesOf(schema, fc, kinds) as FastCheck.Arbitrary<Record<string, unknown>>
-  const names = Object.keys(schema.properties ?? {}).filter((name) => known[name] !== undefined)
-  const existing = fc.record(Object.fromEntries(names.map((name) => [name, fc.constantFrom(...(known[name] ?? []))])), {
-    requiredKeys: [],
-  })
-  return fc.tuple(values, existing).map(([made, found]) => ({ ...made, ...found }))
-}
-
-function paramsOf(names: readonly string[], known: Record<string, string[]>, fc: Fc, alsoUnknown: boolean) {
+function paramsOf(names: readonly string[], known: Known, fc: Fc, alsoUnknown: boolean) {
   // A path is normalised before it is routed, so `.` and `..` would be another route.
   const text = fc.string({ minLength: 1, maxLength: 40 }).filter((value) => !/^\.+$/.test(value))
   const values = (name: string) => {

@@ -43,15 +43,22 @@ const isOptional = (schema: Schema): boolean => schema[optional] !== undefined
 /** Longer strings are not made: a limit above this is not tried from inside. */
 const longest = 40_000
 
-/** Values that the schema takes. Throws for a kind that is neither TypeBox's nor among `own`. */
-export function valuesOf(schema: Schema, fc: Fc, own: OwnKinds): Arbitrary<unknown> {
+/** What there is, by the name of the field that may say it: made-up ids and cursors lead nowhere. */
+export type Known = Record<string, readonly string[]>
+
+/**
+ * Values that the schema takes, in which fields at any depth often say what is known. Throws for a kind that is neither
+ * TypeBox's nor among `own`.
+ */
+export function valuesOf(schema: Schema, fc: Fc, own: OwnKinds, known: Known = {}): Arbitrary<unknown> {
+  const inside = (each: Schema) => valuesOf(each, fc, own, known)
   const ownKind = own[kindOf(schema)]
   if (ownKind) return ownKind.values(schema, fc)
   switch (kindOf(schema)) {
     case 'Object':
-      return objects(schema, fc, own)
+      return objects(schema, fc, own, known)
     case 'Record':
-      return records(schema, fc, own)
+      return records(schema, fc, inside)
     case 'String':
       return strings(schema, fc)
     case 'Integer':
@@ -68,16 +75,16 @@ export function valuesOf(schema: Schema, fc: Fc, own: OwnKinds): Arbitrary<unkno
       return fc.constantFrom(...(schema.enum ?? []))
     case 'Union': {
       const { members, spelled } = alternatives(schema, own)
-      const values = fc.oneof(...members.map((each) => valuesOf(each, fc, own)))
+      const values = fc.oneof(...members.map(inside))
       return spelled ? fc.oneof(values, values.map(textOf)) : values
     }
     case 'Array':
-      return fc.array(valuesOf(schema.items as Schema, fc, own), {
+      return fc.array(inside(schema.items as Schema), {
         minLength: schema.minItems ?? 0,
         maxLength: Math.min(schema.maxItems ?? 5, 100),
       })
     case 'Tuple':
-      return fc.tuple(...((schema.items ?? []) as readonly Schema[]).map((each) => valuesOf(each, fc, own)))
+      return fc.tuple(...((schema.items ?? []) as readonly Schema[]).map(inside))
     case 'Unknown':
     case 'Any':
       return fc.jsonValue({ maxDepth: 3 })
@@ -234,18 +241,29 @@ const oddities = ({ minLength = 0, maxLength, minimum, maximum }: Schema): unkno
   ...(maximum !== undefined ? [maximum + 1] : []),
 ]
 
-function objects({ properties = {} }: Schema, fc: Fc, own: OwnKinds): Arbitrary<unknown> {
+function objects({ properties = {} }: Schema, fc: Fc, own: OwnKinds, known: Known): Arbitrary<unknown> {
   const fields = Object.entries(properties)
-  const values = Object.fromEntries(fields.map(([name, field]) => [name, valuesOf(field, fc, own)]))
-  return fc.record(values, { requiredKeys: fields.filter(([, field]) => !isOptional(field)).map(([name]) => name) })
+  const values = Object.fromEntries(fields.map(([name, field]) => [name, valuesOf(field, fc, own, known)]))
+  const made = fc.record(values, {
+    requiredKeys: fields.filter(([, field]) => !isOptional(field)).map(([name]) => name),
+  })
+  const existing = fields.flatMap(([name, field]) => {
+    const given = Object.hasOwn(known, name) ? (known[name] ?? []) : []
+    const found = given.flatMap((text) => [text, meaningOf(text)]).filter((value) => !mismatch(field, value, own))
+    return found.length > 0 ? [[name, fc.constantFrom(...new Set(found))] as const] : []
+  })
+  if (existing.length === 0) return made
+  const some = fc.record(Object.fromEntries(existing), { requiredKeys: [] })
+  return fc.tuple(made, some).map(([value, found]) => ({ ...value, ...found }))
 }
 
-function records({ patternProperties = {} }: Schema, fc: Fc, own: OwnKinds): Arbitrary<unknown> {
+function records(
+  { patternProperties = {} }: Schema,
+  fc: Fc,
+  inside: (schema: Schema) => Arbitrary<unknown>,
+): Arbitrary<unknown> {
   const [[pattern, values] = ['', {}]] = Object.entries(patternProperties)
-  return fc.dictionary(fc.stringMatching(new RegExp(pattern)), valuesOf(values, fc, own), {
-    maxKeys: 4,
-    noNullPrototype: true,
-  })
+  return fc.dictionary(fc.stringMatching(new RegExp(pattern)), inside(values), { maxKeys: 4, noNullPrototype: true })
 }
 
 function strings({ minLength = 0, maxLength = longest, pattern, format }: Schema, fc: Fc): Arbitrary<unknown> {

@@ -240,10 +240,38 @@ describe('a contract fuzz', () => {
       },
     )
 
-    const found = await fuzzed(measuring, all)
+    const found = await fuzzed(measuring, all, { runs: 100 })
 
     expect(found).toBe('passed')
     expect([...sizes].sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9])
+  })
+
+  test('asks for what there is, in fields at every depth and as what they take', async (all) => {
+    const Lines = Type.Object({
+      order: Type.Object({ lines: Type.Array(Type.Object({ product: Type.String(), count: Type.Integer() })) }),
+    })
+    const [products, counts] = [new Set<string>(), new Set<number>()]
+    const shop = new Elysia({ normalize: false }).post(
+      '/orders',
+      ({ body: { order } }) => {
+        for (const { product, count } of order.lines) {
+          products.add(product)
+          counts.add(count)
+        }
+        return 'ordered'
+      },
+      { body: Lines },
+    )
+
+    const found = await fuzzed(shop, all, {
+      unknownFields: 'dropped',
+      prepare: async () => ({ product: ['tea', 'milk'], count: ['4711', 'many'] }),
+    })
+
+    expect(found).toBe('passed')
+    expect([...products]).toContain('tea')
+    expect([...products]).toContain('milk')
+    expect([...counts]).toContain(4711)
   })
 
   test('starts each request from the same state', async (all) => {
