@@ -1,7 +1,18 @@
 import type { Client, SendOptions } from './client'
 import type { World } from './kit'
 import { hasWritten } from './ledger'
-import { type AnyRoute, failWith, gaps, isAt, keyOf, patient, type Register, swept } from './routes'
+import {
+  type AnyRoute,
+  failWith,
+  gaps,
+  isAt,
+  keyOf,
+  patient,
+  type Register,
+  readAnswer,
+  type Streams,
+  swept,
+} from './routes'
 
 /** A request that is right in every way but for who makes it, and its status when who makes it is right too. */
 export type RightRequest = Pick<SendOptions, 'body' | 'headers'> & { path: string; status: number }
@@ -12,7 +23,7 @@ export type Caller<All, Policy> = {
   refusal(policy: Policy): number | undefined
 }
 
-export type AuthorisationSweep<All, Route extends AnyRoute, Policy extends string> = {
+export type AuthorisationSweep<All, Route extends AnyRoute, Policy extends string> = Streams & {
   routes: readonly Route[]
   /** What the route declares; `public` lets everybody in, and undefined fails the sweep. */
   policyOf(route: Route): Policy | 'public' | undefined
@@ -28,7 +39,7 @@ export type AuthorisationSweep<All, Route extends AnyRoute, Policy extends strin
  */
 export function authorisationSweep<All extends World, Route extends AnyRoute, Policy extends string>(
   test: Register<All>,
-  { routes, policyOf, callers, requests }: AuthorisationSweep<All, Route, Policy>,
+  { routes, policyOf, callers, requests, ...streams }: AuthorisationSweep<All, Route, Policy>,
 ): void {
   test('knows every route, who is let in there and who is not', () => {
     const found = swept(routes).flatMap((route) => {
@@ -61,6 +72,7 @@ export function authorisationSweep<All extends World, Route extends AnyRoute, Po
             request,
             client,
             policy === 'public' ? undefined : caller.refusal(policy),
+            streams,
           )
         })
         if (problem !== undefined) problems.push(`${name}: ${problem}`)
@@ -77,6 +89,7 @@ async function problemWith(
   { path, status, body, headers }: RightRequest,
   client: Client,
   refusal: number | undefined,
+  streams: Streams,
 ): Promise<string | undefined> {
   if (!isAt(route, path)) return `the request goes to ${path}, which is not this route.`
   if (status >= 400) return `the request is said to be right, and to be answered with ${status}.`
@@ -84,7 +97,7 @@ async function problemWith(
     body,
     ...(headers && { headers }),
   })
-  await response.arrayBuffer()
+  await readAnswer(route, response, streams)
   const expected = refusal ?? status
   if (response.status !== expected) return `expected ${expected}, and got ${response.status}.`
   if (refusal === undefined) return undefined

@@ -1,7 +1,7 @@
 import type * as FastCheck from 'fast-check'
-import { type Client, type ClientResponse, read } from './client'
+import type { Client, ClientResponse } from './client'
 import type { World } from './kit'
-import { type AnyRoute, keyOf, patient, type Register, swept } from './routes'
+import { type AnyRoute, keyOf, patient, type Register, readAnswer, type Streams, swept } from './routes'
 import {
   type Fc,
   type Known,
@@ -19,7 +19,7 @@ export type DeclaredRoute = AnyRoute & {
   readonly hooks: { body?: unknown; query?: unknown; params?: unknown; response?: unknown }
 }
 
-export type ContractFuzz<All> = {
+export type ContractFuzz<All> = Streams & {
   routes: readonly DeclaredRoute[]
   /** Who may call this route (`METHOD /path`). */
   client(all: All, route: string): Client
@@ -112,7 +112,7 @@ function resolved(route: DeclaredRoute, models: Record<string, unknown>): Declar
 async function ask<All extends World>(
   all: All,
   route: DeclaredRoute,
-  { client, each }: ContractFuzz<All>,
+  { client, each, ...streams }: ContractFuzz<All>,
   { params, query, body }: Generated,
 ): Promise<{ answer: ClientResponse; errors: unknown[] }> {
   const { ledger, provider } = all
@@ -127,7 +127,7 @@ async function ask<All extends World>(
         ...(body !== undefined && { body: JSON.stringify(body) }),
       },
     )
-    const answer = await read(response)
+    const answer = await readAnswer(route, response, streams)
     await all.settle()
     provider.forget()
     const errors = all.takeErrors()

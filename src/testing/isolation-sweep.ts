@@ -1,14 +1,14 @@
-import { type Client, type ClientResponse, read } from './client'
+import type { Client, ClientResponse } from './client'
 import type { World } from './kit'
 import { type LedgerStatement, writing } from './ledger'
-import { type AnyRoute, failWith, gaps, keyOf, patient, type Register, swept } from './routes'
+import { type AnyRoute, failWith, gaps, keyOf, patient, type Register, readAnswer, type Streams, swept } from './routes'
 
 /** What one tenant could name of another: ids, words that stand for them, cursors. */
 export type Names = Record<string, string>
 /** A request in which such names stand, anywhere. */
 export type Attempt = { path: string; body?: unknown; headers?: Record<string, string> }
 
-export type IsolationSweep<All, Given extends Names> = {
+export type IsolationSweep<All, Given extends Names> = Streams & {
   routes: readonly AnyRoute[]
   /** An all-powerful client of the tenant whose things are asked for, and one of the tenant that asks for them. */
   owner(all: All): Client
@@ -144,7 +144,7 @@ class Sweep<All extends World, Given extends Names> {
       const { path, body, headers } = attempt
       const { method } = this.route
       const response = await client.send(method === 'ALL' ? 'GET' : method, path, { body, ...(headers && { headers }) })
-      const answer = await read(response)
+      const answer = await readAnswer(this.route, response, this.options)
       await this.all.settle()
       provider.forget()
       // Hundreds of them; what is wrong with one is in its own words.

@@ -3,7 +3,7 @@ import type { BodyWatch } from './client'
 type Asked = { method: string; path: string }
 
 /** What all declarations of a stream's reader have: Bun's and the DOM's differ. */
-type Reader = {
+export type Reader = {
   read(): Promise<{ done: boolean; value?: Uint8Array<ArrayBuffer> | string | undefined }>
   cancel(reason?: unknown): Promise<void>
 }

@@ -1,3 +1,6 @@
+import { type ClientResponse, read } from './client'
+import type { Reader } from './open-streams'
+
 /** What the sweeps read of a route of Elysia's. */
 export type AnyRoute = { readonly method: string; readonly path: string }
 
@@ -25,6 +28,35 @@ export function isAt({ path: pattern }: AnyRoute, path: string): boolean {
     wanted.every((part, at) => part === given[at] || part === '*' || (part.startsWith(':') && given[at] !== ''))
   )
 }
+
+/** What a sweep has to be told of streams. */
+export type Streams = {
+  /** The routes, as `METHOD /path`, whose streams have no end. They are hung up on when nothing more comes. */
+  endless?: readonly string[]
+}
+
+/** An answer: all of it, or of a stream without an end what came until nothing did for a while. */
+export async function readAnswer(
+  route: AnyRoute,
+  response: Response,
+  { endless = [] }: Streams,
+): Promise<ClientResponse> {
+  if (!response.body || !endless.includes(keyOf(route))) return await read(response)
+  const reader = response.body.getReader() as Reader
+  const decoder = new TextDecoder()
+  const until = performance.now() + longestMs
+  let text = ''
+  while (performance.now() < until) {
+    const next = await Promise.race([reader.read(), Bun.sleep(quietMs)])
+    if (!next || next.done) break
+    text += typeof next.value === 'string' ? next.value : decoder.decode(next.value, { stream: true })
+  }
+  await reader.cancel()
+  return await read(new Response(text, { status: response.status, headers: response.headers }))
+}
+
+const quietMs = 50
+const longestMs = 500
 
 /** Throws all of it at once; nothing where there is nothing. */
 export function failWith(what: string, problems: readonly string[]): void {

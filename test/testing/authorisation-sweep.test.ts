@@ -176,6 +176,26 @@ describe('an authorisation sweep', () => {
     expect(found).toBe('passed')
   })
 
+  test('hangs up on a stream without an end, quiet or not', async (all) => {
+    const events = ({ request, status }: { request: Request; status(code: number): unknown }) => {
+      const may = request.headers.get('x-may')
+      if (may !== 'write') return status(may === null ? 401 : 403)
+      return new Response(
+        new ReadableStream<string>({
+          async pull(controller) {
+            await Bun.sleep(10)
+            controller.enqueue('data: still here\n\n')
+          },
+        }),
+      )
+    }
+    const { outcome } = sweep(new Elysia().post('/notes/:id', events), { endless: ['POST /notes/:id'] })
+
+    const found = await outcome(posted, all)
+
+    expect(found).toBe('passed')
+  })
+
   const unreached: [string, RightRequest, string][] = [
     ['another path', { path: '/notes', status: 200 }, 'the request goes to /notes, which is not this route.'],
     ['an error', { path: '/notes/7', status: 404 }, 'the request is said to be right, and to be answered with 404.'],

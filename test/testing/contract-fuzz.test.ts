@@ -274,6 +274,21 @@ describe('a contract fuzz', () => {
     expect([...counts]).toContain(4711)
   })
 
+  test('hangs up on a stream without an end, and reads what came of it', async (all) => {
+    const events = new Elysia({ normalize: false }).post(
+      '/events',
+      ({ body }) =>
+        new Response(new ReadableStream({ start: (to) => to.enqueue(JSON.stringify({ ...body, size: 'big' })) }), {
+          headers: { 'content-type': 'application/json' },
+        }),
+      { body: Note, response: { 200: Note } },
+    )
+
+    const found = await fuzzed(events, all, { endless: ['POST /events'], runs: 1 })
+
+    expect(found).toContain('the answer 200 is not what the route declares: /size is no number: ')
+  })
+
   test('starts each request from the same state', async (all) => {
     const { tenantA, users } = all
     const counts = new Set<number>()

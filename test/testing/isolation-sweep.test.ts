@@ -30,6 +30,10 @@ const careful = async (asked: Asked) => {
   return found ?? new Response('There is no such note.', { status: 404 })
 }
 
+const leaking = async ({ params }: Asked) =>
+  (await database.select(titles).from(conversations).where(eq(conversations.id, params.id)))[0] ??
+  new Response('There is no such note.', { status: 404 })
+
 const optionsFor = (app: ReturnType<typeof notes>): Options => ({
   routes: app.routes,
   owner: (all) => speakingWith(app, all, { 'x-tenant': all.tenantA.id }),
@@ -183,5 +187,22 @@ describe('an isolation sweep', () => {
       /\n {2}The owner got 404 for \/notes\/[0-9a-f-]{36}, not 200: nothing shows that the attempts are right\./,
     )
     expect(found).toContain('\n  The owner does not see its own canary-title-0a4d.')
+  })
+
+  test.each([
+    ['keeps tenants apart', careful, /^passed$/],
+    ['tells one of the other', leaking, /answered with canary-title-0a4d\./],
+  ])('hangs up on a stream without an end that %s', async (_, find, outcome, all) => {
+    const endless = async (asked: Asked) => {
+      const found = await find(asked)
+      if (found instanceof Response) return found
+      return new Response(
+        new ReadableStream({ start: (controller) => controller.enqueue(`data: ${JSON.stringify(found)}\n\n`) }),
+        { headers: { 'content-type': 'text/event-stream' } },
+      )
+    }
+    const checks = sweep(endless, { endless: ['GET /notes/:id'], sees: () => ['/notes'] })
+
+    expect(await checks.outcome(one, all)).toMatch(outcome)
   })
 })
