@@ -44,7 +44,8 @@ export type GroupOptions<All, Own extends object> = {
   afterEach?: Body<All & Own>
   isolation?: IsolationLevel
 }
-type GroupBody<All> = (test: TestFunction<All>) => void
+/** Both know what the groups around have made; those of the kit do at run time, and not in their types. */
+type GroupBody<All> = (test: TestFunction<All>, describe: DescribeFunction<All>) => void
 
 export type DescribeFunction<All> = {
   (name: string, body: GroupBody<All>): void
@@ -100,6 +101,7 @@ type Runner<All> = {
 // bun's modifiers are functions like the one they modify; their types differ by overload only, hence the casts here.
 type Base = ((name: string, body?: (...args: never[]) => unknown, options?: object) => void) & Record<string, unknown>
 type Each = (rows: readonly unknown[]) => Base
+const base = { test: bunTest as unknown as Base, describe: bunDescribe as unknown as Base }
 
 /** `test` and `describe` of bun:test, with all that they have, whose bodies run as `runTest` says. */
 export function declarations<All extends object>({
@@ -126,9 +128,11 @@ export function declarations<All extends object>({
     return { isolation, timeout, forBun: { ...more, timeout: backstopMs(timeout) } }
   }
 
-  /** The `test` that a group's body gets: of that group inside a group of bun:test too, of which the kit knows nothing. */
-  const testOf = (own: Group<All>) =>
-    wrapTest(bunTest as unknown as Base, undefined, () => (isWithin(group, own) ? group : own))
+  /** What a group's body gets: of that group inside a group of bun:test too, of which the kit knows nothing. */
+  const partsOf = (own: Group<All>): Parameters<GroupBody<All>> => {
+    const groupHere = () => (isWithin(group, own) ? group : own)
+    return [wrapTest(base.test, undefined, groupHere), wrapDescribe(base.describe, undefined, groupHere)]
+  }
 
   const wrapTest = (given: Base, order?: Order, groupHere = () => group): TestFunction<All> => {
     // bun 1.4.5 forgets describe.serial when it runs with --concurrent.
@@ -170,14 +174,13 @@ export function declarations<All extends object>({
 
   type GivenGroup = [GroupBody<All>?] | [GroupOptions<All, object>, GroupBody<All>]
 
-  const entering = (name: string, rest: GivenGroup, order: Order) => {
-    const parent = group
+  const entering = (name: string, rest: GivenGroup, parent: Group<All>, order: Order) => {
     const [given, body] = typeof rest[0] === 'object' ? [rest[0], rest[1]] : [{}, rest[0]]
     const enter = (...row: unknown[]) => {
       const outer = group
       group = childOf(parent, given, name, order)
       try {
-        ;(body as ((...args: unknown[]) => void) | undefined)?.(...row, testOf(group))
+        ;(body as ((...args: unknown[]) => void) | undefined)?.(...row, ...partsOf(group))
       } finally {
         group = outer
       }
@@ -213,17 +216,18 @@ export function declarations<All extends object>({
     }
   }
 
-  const wrapDescribe = (base: Base, order?: Order): DescribeFunction<All> => {
-    const wrapped = (name: string, ...rest: GivenGroup) => base(name, entering(name, rest, order))
+  const wrapDescribe = (given: Base, order?: Order, groupHere = () => group): DescribeFunction<All> => {
+    const wrapped = (name: string, ...rest: GivenGroup) => given(name, entering(name, rest, groupHere(), order))
     const each =
       (rows: readonly unknown[]) =>
       (name: string, ...rest: GivenGroup) =>
-        (base.each as Each)(rows)(name, entering(name, rest, order))
-    return modified(wrapped, base, order, wrapDescribe, { each }) as DescribeFunction<All>
+        (given.each as Each)(rows)(name, entering(name, rest, groupHere(), order))
+    return modified(wrapped, given, order, (next, then) => wrapDescribe(next, then, groupHere), {
+      each,
+    }) as DescribeFunction<All>
   }
 
-  const test = wrapTest(bunTest as unknown as Base)
-  return { test, describe: wrapDescribe(bunDescribe as unknown as Base) }
+  return { test: wrapTest(base.test), describe: wrapDescribe(base.describe) }
 }
 
 function isWithin<All>(group: Group<All> | undefined, around: Group<All>): boolean {

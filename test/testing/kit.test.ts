@@ -264,6 +264,30 @@ describe('a group with rows of its own', { seed: seedOf('outer') }, (test) => {
   })
 })
 
+const countSeed = async () => ({ count: 1 })
+const doubleSeed = async ({ count }: { count: number }) => ({ double: count * 2 })
+
+describe('what a group hands to its body', { seed: countSeed }, (_, describe) => {
+  describe('is typed by its rows', { seed: doubleSeed }, (test) => {
+    test('and those around it', ({ count, double }) => {
+      const sum: number = count + double
+      expect(sum).toBe(3)
+    })
+  })
+
+  describe.each([[10], [20]])('stands in groups of rows: %d', (factor) => {
+    describe('which it is asked for', { seed: doubleSeed }, (test) => {
+      test('inside them', ({ count, double }) => expect([factor, count, double]).toEqual([factor, 1, 2]))
+    })
+  })
+
+  bunDescribe('belongs to the group', () => {
+    describe('inside one of bun:test too', { seed: doubleSeed }, (test) => {
+      test('where it was handed in', ({ double }) => expect(double).toBe(2))
+    })
+  })
+})
+
 const around: string[] = []
 const outer = {
   beforeEach: async () => void around.push(`outer before: ${(await texts()).length}`),
