@@ -190,13 +190,13 @@ export async function createKit<
     return all as All
   }
 
-  /** Rows that many tests start from, made as by a test of this name. */
-  const seeding = <T>(name: string, work: (own: Running) => Promise<T>): Promise<T> => {
-    const own = new Running({ name, place: '' }, startsAt)
+  /** Rows that many tests start from, made as by a test. `what` names it when it fails. */
+  const seeding = <T>(what: () => string, work: (own: Running) => Promise<T>): Promise<T> => {
+    const own = new Running({ name: what(), place: '' }, startsAt)
     const late = () => new Error(`It took longer than ${seedWithinMs} ms.`)
     return asTest(own, () => within(seedWithinMs, work(own), late)).catch((thrown: unknown) => {
-      const error = failureOf([thrown], own.errors, own.ledger, undefined) ?? new Error(name)
-      error.message = `${name} failed, and with it each test that starts from it: ${error.message}`
+      const error = failureOf([thrown], own.errors, own.ledger, undefined) ?? new Error(what())
+      error.message = `${what()} failed, and with it each test that starts from it: ${error.message}`
       throw error
     })
   }
@@ -209,7 +209,8 @@ export async function createKit<
   }
 
   let lint: Linter = () => []
-  const root = await seeding('The seed of the run', (own) =>
+  let stage = 'The making of the database of the run'
+  const makeRoot = (own: Running) =>
     Place.root(
       run,
       door,
@@ -221,10 +222,11 @@ export async function createKit<
       async (session) => {
         const { lints } = options
         if (lints) lint = linter(lints, await tenantTables(session, run.dialect, lints))
+        stage = 'The seed of the run'
         return newNames((await options.seed?.()) ?? {}, {}, fixturesOf(own, {}))
       },
-    ),
-  ).catch(async (error) => {
+    )
+  const root = await seeding(() => stage, makeRoot).catch(async (error) => {
     closers.set(run, async () => {})
     await run[Symbol.asyncDispose]()
     throw error
@@ -318,7 +320,8 @@ export async function createKit<
     runTest,
     seeded: async (parent: Group<All>, seed: (all: All) => Promise<object | undefined>, name: string) => {
       const place = await parent.place()
-      return await seeding(`The seed of "${name}"`, (own) =>
+      const what = () => `The seed of "${name}"`
+      return await seeding(what, (own) =>
         place.group(async (seeded) => {
           // A fork of the group is seeded again, inside the test that wants it.
           return await asTest(own, async () => {

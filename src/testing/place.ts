@@ -28,8 +28,8 @@ export class Place {
   readonly #holders = new Set<TestIdentity>()
   /** Transactions on Postgres that tests left behind as they had found them. */
   readonly #renewed: Held[] = []
-  /** How many tests wait for a transaction, maybe for a connection. */
   #isClosed = false
+  /** How many tests wait for a transaction, maybe for a connection. */
   #waiting = 0
   #template: Uint8Array | undefined
   #rules: Promise<CommitRules> | undefined

@@ -25,7 +25,9 @@ describe(`on ${backend}`, () => {
     const { output, exitCode } = await bunTest('prepare.ts')
 
     expect(exitCode).toBe(1)
-    expect(output).toMatch(/error: .*prepare\(\), which makes the tables, failed: .*syntax error/)
+    expect(output).toMatch(
+      /error: The making of the database of the run failed, and with it each test that starts from it: prepare\(\), which makes the tables, failed: .*syntax error/,
+    )
   })
 })
 
