@@ -28,7 +28,7 @@ test('the examples of the README run as they stand', async () => {
     const output = await new Response(child.stderr).text()
 
     expect(output).toContain(' 0 fail')
-    expect(output).toContain(' 7 pass')
+    expect(output).toContain(' 8 pass')
   } finally {
     rmSync(folder, { recursive: true })
   }
