@@ -428,9 +428,11 @@ export class Sandbox implements Session {
     throw error
   }
 
-  /** A lock that is not given has its reason in another test, of which the database knows nothing. */
+  /** What has its reason in another test, of which the database knows nothing. */
   #explain(error: unknown): void {
     if (this.options.level === 'fork' || !(error instanceof Error) || !('code' in error)) return
+    if (error.message === stalePlan)
+      error.message += `. A test before this one changed a table, which is undone, but not the plans that this connection made meanwhile. Give that one a database of its own: test(name, { isolation: 'fork' }, ...).`
     if (error.code !== lockNotAvailable && error.code !== deadlock) return
     const others = [...(this.options.neighbours ?? [])].filter((test) => test !== this.options.test)
     const named = others.slice(0, 5).map(({ name, place }) => `"${name}" (${place})`)
@@ -468,6 +470,7 @@ const outerHandle = (text: string) =>
     `The outer database handle was used inside a transaction (${short(text || 'a transaction')}). With this driver it is the same connection; with any other it would not be part of the transaction. Use the transaction's own handle, or give the test a database of its own: test(name, { isolation: 'fork' }, ...).`,
   )
 
+const stalePlan = 'cached plan must not change result type'
 const lockNotAvailable = '55P03'
 const deadlock = '40P01'
 /** The savepoint that stands before each statement. */

@@ -85,11 +85,18 @@ describe(`on ${backend}, what a savepoint cannot show`, async () => {
   })
 })
 
-describe.if(backend === 'postgres:embedded')('two tests at the same time on Postgres', async () => {
+describe.if(backend === 'postgres:embedded')('two tests on the same Postgres', async () => {
   const { says } =
     backend === 'postgres:embedded' ? await bunTest('collisions.ts') : { says: {} as Record<string, string> }
   const remedy =
     "Give each its own values in unique columns and its own rows, run one of them with test.serial, or in a database of its own: test(name, { isolation: 'fork' }, ...)."
+
+  test('of which one had changed a table get an error that says so', () => {
+    expect(says['changes a table']).toBe('')
+    expect(says['reads the table that was changed']).toContain(
+      "PostgresError: cached plan must not change result type. A test before this one changed a table, which is undone, but not the plans that this connection made meanwhile. Give that one a database of its own: test(name, { isolation: 'fork' }, ...).",
+    )
+  })
 
   test('that wait for each other get an error that names the other', () => {
     const victims = [says['takes a, then b'], says['takes b, then a']].filter((said) => said !== '')
