@@ -1,6 +1,7 @@
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { equivalent, mutations } from './mutations'
 
 /**
@@ -121,16 +122,21 @@ const noticedBy: Record<string, string[]> = {
   postgres: ['integration/database/row-level-security', 'process/row-level-security'],
 }
 
-const option = (name: string) => {
-  const at = process.argv.indexOf(`--${name}`)
-  return at === -1 ? undefined : (process.argv[at + 1] ?? '')
-}
-const isQuick = process.argv.includes('--quick')
-const only = option('only')?.toLowerCase().split('|')
+// An option that is not known is refused: what is run by mistake takes a quarter of an hour.
+const { values: given } = parseArgs({
+  options: {
+    list: { type: 'boolean' },
+    count: { type: 'boolean' },
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    jobs: { type: 'string' },
+  },
+})
+const only = given.only?.toLowerCase().split('|')
 const chosen = mutants().filter((each) => !only || only.some((text) => describe(each).toLowerCase().includes(text)))
 
-if (process.argv.includes('--list') || process.argv.includes('--count')) {
-  if (process.argv.includes('--list')) for (const each of chosen) console.log(describe(each))
+if (given.list || given.count) {
+  if (given.list) for (const each of chosen) console.log(describe(each))
   console.log(`${chosen.length} mutants`)
 } else {
   process.exit((await runAll(chosen)) ? 0 : 1)
@@ -169,13 +175,13 @@ function grantToViewers(before: string, after: string, permission: string): { no
 }
 
 async function runAll(all: readonly Mutant[]): Promise<boolean> {
-  const jobs = Number(option('jobs') ?? 2)
+  const jobs = Number(given.jobs ?? 2)
   const folders = Array.from({ length: jobs }, copyOfTree)
   const sum = { killed: 0, survived: 0, equivalent: 0 }
   const startedAt = performance.now()
   try {
     const [folder = ''] = folders
-    const broken = isQuick ? undefined : await run(folder, [])
+    const broken = given.quick ? undefined : await run(folder, [])
     if (broken !== undefined) throw new Error(`The tests fail before anything is changed:\n${endOf(broken)}`)
     const waiting = [...all]
     await Promise.all(
@@ -236,7 +242,7 @@ function roundsFor({ file, on }: Mutant, original: string): { files: readonly st
   const isOfBoth = /\bdialect === /.test(original) || /postgres/.test(file)
   return [
     ...rounds('sqlite::memory:'),
-    ...(isQuick ? [] : [{ files: [], url: 'sqlite::memory:' }]),
+    ...(given.quick ? [] : [{ files: [], url: 'sqlite::memory:' }]),
     ...(isOfBoth ? rounds('postgres:embedded') : []),
   ]
 }
@@ -264,7 +270,7 @@ function related(file: string): string[] {
   const [, feature = '', part = ''] = file.replace(/\.\w+$/, '').split('/')
   const otherwise = file.endsWith('routes.ts') ? ['integration/sweeps'] : []
   const [ofPart, ofFeature] = [noticedBy[`${feature}/${part}`], noticedBy[feature] ?? otherwise]
-  const names = isQuick ? (ofPart ?? ofFeature) : [...(ofPart ?? []), ...ofFeature]
+  const names = given.quick ? (ofPart ?? ofFeature) : [...(ofPart ?? []), ...ofFeature]
   return [...new Set(names)].map((name) => `test/${name}`)
 }
 
