@@ -101,6 +101,28 @@ export function undo(statements: readonly LedgerStatement[]): void {
   for (const statement of statements) statement.undone = true
 }
 
+/**
+ * Runs a transaction, and says in the ledger what was undone with it. `begin` is called whenever it begins, for the list
+ * of what is asked in it, which becomes a part of `around`.
+ */
+export async function undoable<T>(
+  transaction: (begin: () => LedgerStatement[]) => Promise<T>,
+  around?: LedgerStatement[],
+): Promise<T> {
+  const asked: LedgerStatement[] = []
+  try {
+    return await transaction(() => {
+      undo(asked.splice(0)) // begun again, as after a deadlock
+      return asked
+    })
+  } catch (error) {
+    undo(asked)
+    throw error
+  } finally {
+    for (const statement of asked) around?.push(statement)
+  }
+}
+
 /** Statements that change rows; also where a CTE does. */
 export const writing =
   /^\s*(insert|update|delete|replace|merge|truncate)\b|^\s*with\b[\s\S]*\b(insert\s+into|update\s+\S+\s+set|delete\s+from)\b/i

@@ -3,9 +3,10 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Session, Statement } from '../database/session'
 import { type CommitRules, checkDeferredSync, deferNoMoreSync, needsCommit, realCommit } from './commit'
 import { requireForkable } from './guards'
-import { type Ledger, type LedgerStatement, undo } from './ledger'
+import { type Ledger, type LedgerStatement, undo, undoable } from './ledger'
 import { asTransaction } from './postgres-transaction'
 import { onlyReads } from './reads'
+import { Turns } from './turns'
 
 export type Dialect = 'sqlite' | 'postgres'
 export type IsolationLevel = 'savepoint' | 'fork'
@@ -52,11 +53,7 @@ export class Sandbox implements Session {
   readonly pooled = true
   /** Whether there are connections for several things at the same time. */
   readonly #concurrent: boolean
-  #busy = false
-  /** How many things go on at the same time, where there are connections for it. */
-  #pooled = 0
-  readonly #queue: (() => void)[] = []
-  #idle: PromiseWithResolvers<void> | undefined
+  readonly #turns: Turns
   readonly #asking = new Set<{ text: string; outside: boolean }>()
   #closedAt: number | undefined
   /** The sandbox inside this one, while there is one: what goes on goes on there. */
@@ -69,6 +66,7 @@ export class Sandbox implements Session {
     private readonly options: Options,
   ) {
     this.#concurrent = options.level === 'fork' && opened.pooled === true
+    this.#turns = new Turns({ together: this.#concurrent, patienceMs: this.#patienceMs })
     this.inner = this.#untilClosed(opened)
   }
 
@@ -245,7 +243,7 @@ export class Sandbox implements Session {
   }
 
   get busy(): boolean {
-    return this.#rewinding?.busy ?? (this.#busy || this.#pooled > 0)
+    return this.#rewinding?.busy ?? this.#turns.busy
   }
 
   /** What the database has not answered, in words for the person who waits for it. */
@@ -259,10 +257,7 @@ export class Sandbox implements Session {
 
   /** Resolves when no statement runs or waits. */
   idle(): Promise<void> {
-    if (this.#rewinding) return this.#rewinding.idle()
-    if (!this.busy) return Promise.resolve()
-    this.#idle ??= Promise.withResolvers()
-    return this.#idle.promise
+    return this.#rewinding?.idle() ?? this.#turns.idle()
   }
 
   /** From now on nothing gets in: what comes later was not awaited, and its error says whose it is. */
@@ -346,65 +341,19 @@ export class Sandbox implements Session {
   /** One thing at a time, where a transaction is one thing: interleaved savepoints would release and undo each other's work. */
   async #alone<T>(what: string, work: () => Promise<T>): Promise<T> {
     this.#requireOpen(what)
-    if (this.#concurrent) return await this.#together(work)
-    if (this.#isInTransaction()) {
+    if (!this.#concurrent && this.#isInTransaction()) {
       const error = `The outer database handle was used inside a transaction (${short(what)}). On one connection it would wait for that transaction, and the transaction for it. Use the transaction's own handle.`
       this.options.ledger.record({ text: what, params: [], ms: 0, depth: 0, outside: true, error })
       throw new Error(error)
     }
-    if (this.#busy) await this.#turn(what)
-    this.#busy = true
-    try {
-      this.#requireOpen(what)
-      return await work()
-    } finally {
-      this.#next()
-    }
-  }
-
-  #next(): void {
-    const next = this.#queue.shift()
-    if (next) {
-      next()
-      return
-    }
-    this.#busy = false
-    this.#rest()
-  }
-
-  #rest(): void {
-    this.#idle?.resolve()
-    this.#idle = undefined
-  }
-
-  async #together<T>(work: () => Promise<T>): Promise<T> {
-    this.#pooled++
-    try {
-      return await work()
-    } finally {
-      this.#pooled--
-      if (this.#pooled === 0) this.#rest()
-    }
-  }
-
-  /** Resolves when all before it is done, and hands on what is busy still. */
-  async #turn(what: string): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const ms = this.#patienceMs
-    const timer = setTimeout(() => {
-      this.#queue.splice(this.#queue.indexOf(resolve), 1)
-      reject(
-        new Error(
-          `${short(what)} waited ${ms} ms for a transaction of the same test: does the transaction await something that was started outside it?`,
-        ),
+    const late = () =>
+      new Error(
+        `${short(what)} waited ${this.#patienceMs} ms for a transaction of the same test: does the transaction await something that was started outside it?`,
       )
-    }, ms)
-    this.#queue.push(resolve)
-    try {
-      await promise
-    } finally {
-      clearTimeout(timer)
-    }
+    return await this.#turns.take(() => {
+      this.#requireOpen(what)
+      return work()
+    }, late)
   }
 
   #requirePossible(text: string): void {
@@ -437,28 +386,6 @@ export class Sandbox implements Session {
     const others = [...(this.options.neighbours ?? [])].filter((test) => test !== this.options.test)
     const named = others.slice(0, 5).map(({ name, place }) => `"${name}" (${place})`)
     error.message += `. A test keeps what it wrote locked until its end, and these ran at the same time: ${named.join(', ') || 'none'}${others.length > 5 ? ` and ${others.length - 5} more` : ''}. Give each its own values in unique columns and its own rows, run one of them with test.serial, or in a database of its own: test(name, { isolation: 'fork' }, ...).`
-  }
-}
-
-/**
- * Runs a transaction, and says in the ledger what was undone with it. `begin` is called whenever it begins, for the list
- * of what is asked in it, which becomes a part of `around`.
- */
-async function undoable<T>(
-  transaction: (begin: () => LedgerStatement[]) => Promise<T>,
-  around?: LedgerStatement[],
-): Promise<T> {
-  const asked: LedgerStatement[] = []
-  try {
-    return await transaction(() => {
-      undo(asked.splice(0)) // begun again, as after a deadlock
-      return asked
-    })
-  } catch (error) {
-    undo(asked)
-    throw error
-  } finally {
-    for (const statement of asked) around?.push(statement)
   }
 }
 
