@@ -38,3 +38,12 @@ test('each block belongs to a file', () => {
   expect([...files().keys()]).toEqual(['notes.test.ts', 'app.ts', 'kit.ts', 'setup.ts'])
   expect(readme.match(/```ts\n(?!\/\/ \S+\.ts\n)/g)).toBeNull()
 })
+
+test('its number is the one that was printed', async () => {
+  const printed = await Bun.file(join(import.meta.dir, '../../bench/README.md')).text()
+  const [sqlite, postgres] = [...printed.matchAll(/^\| opening a world and rolling it back \| ([\d.]+)/gm)].map(
+    ([, ms]) => ms,
+  )
+
+  expect(readme).toContain(` ${sqlite} ms on SQLite in memory, ${postgres} ms on PostgreSQL `)
+})
