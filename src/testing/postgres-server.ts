@@ -1,5 +1,4 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import {
   chownSync,
   cpSync,
@@ -59,7 +58,7 @@ async function startOnce({ folder, ...own }: Start): Promise<void> {
   if (claim(home)) {
     removeStale(folder)
     try {
-      await start(own)
+      start(own)
     } catch (error) {
       rmSync(home, { recursive: true, force: true })
       throw error
@@ -67,7 +66,7 @@ async function startOnce({ folder, ...own }: Start): Promise<void> {
   }
   const startedAt = performance.now()
   while (!existsSync(join(home, 'ready'))) {
-    const log = existsSync(join(home, 'failed')) ? readFileSync(join(home, 'log'), 'utf8') : undefined
+    const log = existsSync(join(home, 'failed')) ? logsIn(home) : undefined
     if (log !== undefined || performance.now() - startedAt > 20_000) {
       rmSync(home, { recursive: true, force: true })
       throw new Error(`PostgreSQL did not start: ${log?.trim() || 'it was not ready within 20 s'}`)
@@ -75,6 +74,13 @@ async function startOnce({ folder, ...own }: Start): Promise<void> {
     await Bun.sleep(2)
   }
 }
+
+/** What was said while its files were copied, and by the server. */
+const logsIn = (home: string): string =>
+  ['copy.log', 'server.log']
+    .filter((name) => existsSync(join(home, name)))
+    .map((name) => readFileSync(join(home, name), 'utf8'))
+    .join('')
 
 /** When a process began, in ticks since the machine did: ids of processes come again, in containers soon. */
 function bornAt(pid: number): string {
@@ -96,17 +102,17 @@ function removeStale(folder: string): void {
       const home = join(folder, name)
       const ageMs = Date.now() - statSync(home).mtimeMs
       const server = serverIn(home)
-      if (server === undefined ? ageMs < dayMs : ageMs < 10_000) continue // its watcher needs a moment
+      if (ageMs < (server === undefined ? unseenFor(home) : 10_000)) continue // its watcher needs a moment
       if (server !== undefined) process.kill(server, 'SIGQUIT')
-      rmSync(home, { recursive: true, force: true })
+      rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 }) // it may still write
     } catch {
       // Another user's, or somebody else is removing it.
     }
   }
 }
 
-/** In a container that shares the folder but not its processes with others, a server that is not seen may live. */
-const dayMs = 24 * 60 * 60 * 1000
+/** In a container that shares the folder but not its processes with others, a server that is not seen may live, or start. */
+const unseenFor = (home: string): number => (existsSync(join(home, 'ready')) ? 24 * 60 : 10) * 60 * 1000
 
 function serverIn(home: string): number | undefined {
   try {
@@ -142,24 +148,27 @@ const settings = [
 
 export type Account = { uid: number; gid: number }
 
-async function start({ home, run, content }: Omit<Start, 'folder'>): Promise<void> {
+function start({ home, run, content }: Omit<Start, 'folder'>): void {
   const folder = binaries()
   const owner = process.getuid?.() === 0 ? account() : undefined
   if (owner) chownSync(home, owner.uid, owner.gid)
   const fresh = initialised(folder, home, owner)
   const kept = content === undefined ? undefined : `${cached(folder, 'kept')}-${content}`
   const from = kept !== undefined && isInUse(kept) ? kept : fresh
+  // Processes of nobody's, so that whoever ends the run does not end them too: they go by themselves once the run is gone.
+  // `bun test --parallel` kills what its workers started, so they must not be children of theirs. There are two, because
+  // the server may not be root's, and its owner may not read what is in TMPDIR.
+  const isAlive = `{ [ -d /proc/${run} ] || kill -0 ${run}; }`
+  const detached = { cwd: home, detached: true, stdio: 'ignore' } as const
+  const giveUp = `{ : >failed; while ${isAlive}; do sleep 0.2; done; rm -rf "$PWD"; exit 1; }`
   const own = owner ? ` && chown -R ${owner.uid}:${owner.gid} data` : ''
-  const copied = spawn('sh', ['-c', `cp -Rp "$0" data${own}`, from], { cwd: home, stdio: 'ignore' })
-  const [code] = await once(copied, 'exit')
-  if (code !== 0) throw new Error(`PostgreSQL did not start: its files could not be copied to ${home}.`)
-  // A process of nobody's, so that whoever ends the run does not end it too: it goes by itself once the run is gone.
-  // `bun test --parallel` kills what its workers started, so this must not be a child of theirs.
-  const script = `(
-    "$0" -D data -k "$PWD" ${settings.join(' ')} >log 2>&1 & server=$!
-    until [ -S .s.PGSQL.5432 ] && grep -q 'ready to accept' log; do sleep 0.005; kill -0 $server || { : >failed; exit 1; }; done
+  const copy = `{ cp -Rp "$0" data${own}; } >copy.log 2>&1 && ${isAlive} && : >copied || ${giveUp}`
+  const serve = `
+    until [ -e copied ]; do [ ! -e failed ] && ${isAlive} || exit; sleep 0.005; done
+    "$0" -D data -k "$PWD" ${settings.join(' ')} >server.log 2>&1 & server=$!
+    until [ -S .s.PGSQL.5432 ] && grep -q 'ready to accept' server.log; do sleep 0.005; kill -0 $server || ${giveUp}; done
     : >ready
-    while { [ -d /proc/${run} ] || kill -0 ${run}; } && kill -0 $server; do sleep 0.2; done
+    while ${isAlive} && kill -0 $server; do sleep 0.2; done
     if [ -e keep ]; then
       kill -INT $server; wait $server && cp -Rp data "$1.$$" && [ ! -e "$1" ] && mv "$1.$$" "$1"
       rm -rf "$1.$$"
@@ -167,14 +176,10 @@ async function start({ home, run, content }: Omit<Start, 'folder'>): Promise<voi
     else
       kill -QUIT $server; wait $server
     fi
-    rm -rf "$PWD"
-  ) 2>/dev/null &`
-  spawn('sh', ['-c', script, join(folder, 'postgres'), kept ?? ''], {
-    cwd: home,
-    detached: true,
-    stdio: 'ignore',
-    ...owner,
-  }).unref()
+    rm -rf "$PWD"`
+  spawn('sh', ['-c', `( ${copy} ) 2>/dev/null &`, from], detached).unref()
+  const args = [join(folder, 'postgres'), kept ?? '']
+  spawn('sh', ['-c', `( ${serve} ) 2>/dev/null &`, ...args], { ...detached, ...owner }).unref()
 }
 
 /** Whether it is there; then it counts as used, and is not removed for a week. */

@@ -2,6 +2,7 @@ import { afterAll, afterEach, test as anyTest, beforeAll, describe, expect } fro
 import {
   chmodSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -9,6 +10,7 @@ import {
   statSync,
   truncateSync,
   utimesSync,
+  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -300,6 +302,38 @@ describe.if(backend === 'postgres:embedded')('tables that are kept between runs'
     expect([withoutThem, withThem, again].map(({ exitCode }) => exitCode)).toEqual([1, 0, 0])
     expect(await eventually(() => leftBy(again.pid, folder), none)).toEqual([])
   }, 60_000)
+})
+
+describe.if(backend === 'postgres:embedded')('a run that ends before its server has started', () => {
+  test.each([0, 10, 30, 60, 100])('leaves nothing: after %d ms', async (ms) => {
+    const child = Bun.spawn([process.execPath, 'early.ts', String(ms)], { cwd: fixtures, env: childEnv({}) })
+    await child.exited
+
+    expect(await eventually(() => leftBy(child.pid, folder), none)).toEqual([])
+  })
+})
+
+/** No machine has so many processes. */
+const stranger = join(shared, 'testing-postgres-99999999-1')
+
+describe.if(backend === 'postgres:embedded')('the folder of a run that is not seen, nor its server', () => {
+  afterEach(() => rmSync(stranger, { recursive: true, force: true }))
+
+  test.each([
+    ['stays while it may start', { minutes: 9, ready: false }, true],
+    ['goes when it cannot start any more', { minutes: 11, ready: false }, false],
+    ['stays where the server may be in another container', { minutes: 23 * 60, ready: true }, true],
+    ['goes after a day', { minutes: 25 * 60, ready: true }, false],
+  ])('%s', async (_, { minutes, ready }, stays) => {
+    mkdirSync(stranger)
+    if (ready) writeFileSync(join(stranger, 'ready'), '')
+    const before = new Date(Date.now() - minutes * 60 * 1000)
+    utimesSync(stranger, before, before)
+
+    await bunTest('quiet.ts', { database: 'postgres:embedded', env: { TMPDIR: folder } })
+
+    expect(existsSync(stranger)).toBe(stays)
+  })
 })
 
 describe.if(backend === 'postgres:embedded')('what is kept', () => {
