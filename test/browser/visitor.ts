@@ -14,9 +14,12 @@ export function stage(): Promise<{ browser: Browser; world: World }> {
   return opened
 }
 
+/** With --rerun-each the next run opens another. */
 export async function closeStage(): Promise<void> {
-  if (opened === undefined) return
-  const { browser, world } = await opened
+  const stage = await opened
+  opened = undefined
+  if (!stage) return
+  const { browser, world } = stage
   await browser.close()
   await world.service[Symbol.asyncDispose]()
 }
