@@ -112,7 +112,7 @@ export async function undoable<T>(
   const asked: LedgerStatement[] = []
   try {
     return await transaction(() => {
-      undo(asked.splice(0)) // begun again, as after a deadlock
+      if (asked.length > 0) undo(asked.splice(0)) // begun again, as after a deadlock
       return asked
     })
   } catch (error) {

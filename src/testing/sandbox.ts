@@ -54,7 +54,7 @@ export class Sandbox implements Session {
   /** Whether there are connections for several things at the same time. */
   readonly #concurrent: boolean
   readonly #turns: Turns
-  readonly #asking = new Set<{ text: string; outside: boolean }>()
+  readonly #asking = new Set<LedgerStatement>()
   #closedAt: number | undefined
   /** The sandbox inside this one, while there is one: what goes on goes on there. */
   #rewinding: Sandbox | undefined
@@ -132,16 +132,18 @@ export class Sandbox implements Session {
   }
 
   /** A transaction of the app's. Where the app believes that it commits, everything that COMMIT would do is done. */
-  nest<T>(work: (inner: Session) => Promise<T>, reach?: string): Promise<T> {
+  async nest<T>(work: (inner: Session) => Promise<T>, reach?: string): Promise<T> {
     const mark = { of: this, open: true }
     const whole = () =>
       undoable((begin) => {
         const inside = (session: Session) => insideTransaction.run(mark, () => work(this.#within(session, 1, begin())))
         return this.options.level === 'fork' ? this.inner.nest(inside, reach) : this.#committed(inside, reach)
       })
-    return this.#alone('a transaction', whole).finally(() => {
+    try {
+      return await this.#alone('a transaction', whole)
+    } finally {
       mark.open = false
-    })
+    }
   }
 
   /** What the door opened, for what no statement can say (LISTEN, a reserved connection): only a fork has it to give. */
@@ -308,31 +310,21 @@ export class Sandbox implements Session {
   ): Promise<unknown[]> {
     const { text, params } = statement
     this.#requirePossible(text)
-    const asked = { text, outside: depth === 0 && this.#isInTransaction() }
-    this.#asking.add(asked)
+    const entry: LedgerStatement = { text, params, ms: 0, depth }
+    if (depth === 0 && this.#isInTransaction()) entry.outside = true
+    this.#asking.add(entry)
     const startedAt = performance.now()
-    let rows: readonly unknown[] | undefined
-    let failure: unknown
     try {
-      const read = await session.run(statement)
-      rows = read
-      return read
+      const rows = await session.run(statement)
+      entry.rows = rows
+      return rows
     } catch (error) {
       this.#explain(error)
-      failure = error
+      entry.error = messageOf(error)
       throw error
     } finally {
-      this.#asking.delete(asked)
-      const ms = performance.now() - startedAt
-      const entry: LedgerStatement = {
-        text,
-        params,
-        ms,
-        depth,
-        ...(rows && { rows }),
-        ...(asked.outside && { outside: true }),
-        ...(failure !== undefined && { error: messageOf(failure) }),
-      }
+      this.#asking.delete(entry)
+      entry.ms = performance.now() - startedAt
       this.options.ledger.record(entry)
       transaction?.push(entry)
     }
@@ -350,10 +342,14 @@ export class Sandbox implements Session {
       new Error(
         `${short(what)} waited ${this.#patienceMs} ms for a transaction of the same test: does the transaction await something that was started outside it?`,
       )
-    return await this.#turns.take(() => {
+    const turn = this.#turns.begin(late)
+    if (turn) await turn
+    try {
       this.#requireOpen(what)
-      return work()
-    }, late)
+      return await work()
+    } finally {
+      this.#turns.end()
+    }
   }
 
   #requirePossible(text: string): void {

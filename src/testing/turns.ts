@@ -18,18 +18,14 @@ export class Turns {
     return this.#idle.promise
   }
 
-  /** Runs `work` when it is its turn, or rejects with `late` when that did not come in time. */
-  async take<T>(work: () => Promise<T>, late: () => Error): Promise<T> {
-    if (this.busy && !this.options.together) await this.#wait(late)
-    else this.#running++
-    try {
-      return await work()
-    } finally {
-      this.#handOn()
-    }
+  /** Undefined where it is its turn at once, else when it is; rejects with `late` when that does not come in time. */
+  begin(late: () => Error): Promise<void> | undefined {
+    if (this.busy && !this.options.together) return this.#wait(late)
+    this.#running++
+    return undefined
   }
 
-  #handOn(): void {
+  end(): void {
     const next = this.#queue.shift()
     if (next) {
       next()
