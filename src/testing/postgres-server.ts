@@ -55,10 +55,12 @@ type Start = {
 
 async function startOnce({ folder, ...own }: Start): Promise<void> {
   const { home } = own
+  // Before there is anything that could be left: it takes a while.
+  const owner = process.getuid?.() === 0 ? account() : undefined
   if (claim(home)) {
-    removeStale(folder)
     try {
-      start(own)
+      start({ ...own, owner })
+      removeStale(folder)
     } catch (error) {
       rmSync(home, { recursive: true, force: true })
       throw error
@@ -66,21 +68,25 @@ async function startOnce({ folder, ...own }: Start): Promise<void> {
   }
   const startedAt = performance.now()
   while (!existsSync(join(home, 'ready'))) {
-    const log = existsSync(join(home, 'failed')) ? logsIn(home) : undefined
-    if (log !== undefined || performance.now() - startedAt > 20_000) {
+    const failure = existsSync(join(home, 'failed'))
+      ? said(home, 'copy.log') + said(home, 'server.log') || `its files could not be copied to ${home}: is there room?`
+      : performance.now() - startedAt > 20_000 && 'it was not ready within 20 s'
+    if (failure) {
       rmSync(home, { recursive: true, force: true })
-      throw new Error(`PostgreSQL did not start: ${log?.trim() || 'it was not ready within 20 s'}`)
+      throw new Error(`PostgreSQL did not start: ${failure.trim()}`)
     }
     await Bun.sleep(2)
   }
 }
 
-/** What was said while its files were copied, and by the server. */
-const logsIn = (home: string): string =>
-  ['copy.log', 'server.log']
-    .filter((name) => existsSync(join(home, name)))
-    .map((name) => readFileSync(join(home, name), 'utf8'))
-    .join('')
+/** What a program said that ran in the server's folder. */
+const said = (home: string, log: 'initdb.log' | 'copy.log' | 'server.log'): string => {
+  const path = join(home, log)
+  return existsSync(path) ? readFileSync(path, 'utf8') : ''
+}
+
+/** For a shell: whether this process is there. Not all systems have /proc, and not everybody may send a signal. */
+const alive = (pid: number): string => `{ [ -d /proc/${pid} ] || kill -0 ${pid}; }`
 
 /** When a process began, in ticks since the machine did: ids of processes come again, in containers soon. */
 function bornAt(pid: number): string {
@@ -148,9 +154,8 @@ const settings = [
 
 export type Account = { uid: number; gid: number }
 
-function start({ home, run, content }: Omit<Start, 'folder'>): void {
+function start({ home, run, content, owner }: Omit<Start, 'folder'> & { owner: Account | undefined }): void {
   const folder = binaries()
-  const owner = process.getuid?.() === 0 ? account() : undefined
   if (owner) chownSync(home, owner.uid, owner.gid)
   const fresh = initialised(folder, home, owner)
   const kept = content === undefined ? undefined : `${cached(folder, 'kept')}-${content}`
@@ -158,16 +163,20 @@ function start({ home, run, content }: Omit<Start, 'folder'>): void {
   // Processes of nobody's, so that whoever ends the run does not end them too: they go by themselves once the run is gone.
   // `bun test --parallel` kills what its workers started, so they must not be children of theirs. There are two, because
   // the server may not be root's, and its owner may not read what is in TMPDIR.
-  const isAlive = `{ [ -d /proc/${run} ] || kill -0 ${run}; }`
+  // A shell's background processes ignore SIGQUIT until they say otherwise, so a server that starts may not hear the first.
+  const isAlive = alive(run)
   const detached = { cwd: home, detached: true, stdio: 'ignore' } as const
-  const giveUp = `{ : >failed; while ${isAlive}; do sleep 0.2; done; rm -rf "$PWD"; exit 1; }`
+  const giveUp = `{ true >failed; while ${isAlive}; do sleep 0.2; done; rm -rf "$PWD"; exit 1; }`
   const own = owner ? ` && chown -R ${owner.uid}:${owner.gid} data` : ''
-  const copy = `{ cp -Rp "$0" data${own}; } >copy.log 2>&1 && ${isAlive} && : >copied || ${giveUp}`
+  const copy = `{ cp -Rp "$0" data${own}; } >copy.log 2>&1 && ${isAlive} && true >copied && ${isAlive} || ${giveUp}`
   const serve = `
-    until [ -e copied ]; do [ ! -e failed ] && ${isAlive} || exit; sleep 0.005; done
+    until [ -e copied ]; do [ ! -e failed ] && ${isAlive} || [ -e copied ] || exit; sleep 0.005; done
     "$0" -D data -k "$PWD" ${settings.join(' ')} >server.log 2>&1 & server=$!
-    until [ -S .s.PGSQL.5432 ] && grep -q 'ready to accept' server.log; do sleep 0.005; kill -0 $server || ${giveUp}; done
-    : >ready
+    until [ -S .s.PGSQL.5432 ] && grep -q 'ready to accept' server.log; do
+      sleep 0.005
+      ${isAlive} && kill -0 $server || { while kill -QUIT $server; do sleep 0.1; done; ${giveUp}; }
+    done
+    true >ready
     while ${isAlive} && kill -0 $server; do sleep 0.2; done
     if [ -e keep ]; then
       kill -INT $server; wait $server && cp -Rp data "$1.$$" && [ ! -e "$1" ] && mv "$1.$$" "$1"
@@ -196,11 +205,23 @@ function isInUse(cluster: string): boolean {
 export function initialised(folder: string, home: string, owner: Account | undefined): string {
   const cluster = cached(folder, 'cluster')
   if (existsSync(cluster)) return cluster
+  const copy = `${cluster}.${process.pid}`
+  // Whoever ends this process meanwhile leaves nothing either; initdb is waited for, because without its files it would
+  // leave shared memory.
+  const watch = `
+    while ${alive(process.pid)} && [ ! -e initialised ]; do sleep 0.2; done
+    [ -e initialised ] && exit
+    for _ in 1 2 3 4 5 6 7 8 9 10; do [ -e made ] || sleep 1; done
+    until rm -rf "$PWD" "$0"; do sleep 0.2; done`
+  spawn('sh', ['-c', `( ${watch} ) 2>/dev/null &`, copy], { cwd: home, detached: true, stdio: 'ignore' }).unref()
   // In the server's folder, which its owner can reach whatever TMPDIR is.
   const fresh = join(home, 'fresh')
   const made = spawnSync(
-    join(folder, 'initdb'),
+    'sh',
     [
+      '-c',
+      '"$0" "$@" >initdb.log 2>&1; code=$?; true >made; exit $code',
+      join(folder, 'initdb'),
       '-D',
       fresh,
       '-U',
@@ -212,10 +233,9 @@ export function initialised(folder: string, home: string, owner: Account | undef
       '--encoding=UTF8',
       '--wal-segsize=1',
     ],
-    { encoding: 'utf8', cwd: home, ...owner },
+    { cwd: home, stdio: 'ignore', ...owner },
   )
-  if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`)
-  const copy = `${cluster}.${process.pid}`
+  if (made.status !== 0) throw new Error(`initdb failed: ${said(home, 'initdb.log')}`)
   try {
     cpSync(fresh, copy, { recursive: true, preserveTimestamps: true })
     renameSync(copy, cluster)
@@ -224,6 +244,7 @@ export function initialised(folder: string, home: string, owner: Account | undef
     rmSync(copy, { recursive: true, force: true })
   }
   rmSync(fresh, { recursive: true, force: true })
+  writeFileSync(join(home, 'initialised'), '')
   return cluster
 }
 

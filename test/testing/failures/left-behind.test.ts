@@ -313,6 +313,27 @@ describe.if(backend === 'postgres:embedded')('a run that ends before its server 
   })
 })
 
+describe.if(backend === 'postgres:embedded')(
+  'a run that is killed while it makes the first cluster of a machine',
+  () => {
+    test.each([20, 150, 400, 800])('leaves none that is not whole: after %d ms', async (ms) => {
+      const machine = mkdtempSync(join(tmpdir(), 'first-'))
+      const child = Bun.spawn([process.execPath, 'early.ts', '5000'], {
+        cwd: fixtures,
+        env: childEnv({ TMPDIR: machine }),
+      })
+      await Bun.sleep(ms)
+      child.kill('SIGKILL')
+      await child.exited
+
+      expect(await eventually(() => leftBy(child.pid, machine), none)).toEqual([])
+      const parts = () => readdirSync(machine).filter((name) => name.endsWith(`.${child.pid}`))
+      expect(await eventually(parts, none)).toEqual([])
+      rmSync(machine, { recursive: true })
+    })
+  },
+)
+
 /** No machine has so many processes. */
 const stranger = join(shared, 'testing-postgres-99999999-1')
 
