@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { onceForEach } from './by-text'
+import { isWord, tokensOf } from './sql-tokens'
 
 /** One statement that reached the database. */
 export type LedgerStatement = {
@@ -129,9 +131,15 @@ export const writing =
 
 /** Whether rows are other ones than before, as far as the statement tells: one that returns what it changed, and returns nothing, changed none. */
 export const hasWritten = ({ text, error, undone, rows }: LedgerStatement): boolean =>
-  writing.test(text) && error === undefined && !undone && !(returning.test(text) && rows?.length === 0)
+  writing.test(text) && error === undefined && !undone && !(rows?.length === 0 && returnsWhatItChanges(text))
 
-const returning = /^\s*(insert|update|delete|replace|merge)\b[\s\S]*\breturning\b/i
+const returnsWhatItChanges = onceForEach((text) => {
+  const tokens = tokensOf(text)
+  return (
+    isWord(tokens[0], 'insert', 'update', 'delete', 'replace', 'merge') &&
+    tokens.some((token) => isWord(token, 'returning'))
+  )
+})
 
 const line = ({ text, params, ms, depth, error, undone }: LedgerStatement, indent: string): string =>
   `${indent}${'| '.repeat(depth)}${text.replace(/\s+/g, ' ').trim()}${params.length > 0 ? ` <- ${params.map(short).join(', ')}` : ''} (${ms.toFixed(2)} ms)${error ? ` FAILED: ${error}` : undone ? ' undone' : ''}`

@@ -186,8 +186,8 @@ export class Sandbox implements Session {
           ...(failure !== undefined && { error: messageOf(failure) }),
         })
       if (text === '' && failure !== undefined) undo(asked.slice(before))
-      const [, savepoint] = (nesting && /^rollback to (savepoint \w+)$/.exec(text)) || []
-      if (savepoint) undo(asked.slice(asked.findLastIndex((statement) => statement.text === savepoint)))
+      const [, savepoint] = (nesting && /^\s*rollback\s+to\s+(?:savepoint\s+)?"?(\w+)/i.exec(text)) || []
+      if (savepoint) undo(asked.slice(beginOf(savepoint, asked)))
     }
   }
 
@@ -313,6 +313,7 @@ export class Sandbox implements Session {
     const entry: LedgerStatement = { text, params, ms: 0, depth }
     if (depth === 0 && this.#isInTransaction()) entry.outside = true
     this.#asking.add(entry)
+    transaction?.push(entry) // at once: the transaction may fail before the statement is answered
     const startedAt = performance.now()
     try {
       const rows = await session.run(statement)
@@ -326,7 +327,6 @@ export class Sandbox implements Session {
       this.#asking.delete(entry)
       entry.ms = performance.now() - startedAt
       this.options.ledger.record(entry)
-      transaction?.push(entry)
     }
   }
 
@@ -377,12 +377,17 @@ export class Sandbox implements Session {
   #explain(error: unknown): void {
     if (this.options.level === 'fork' || !(error instanceof Error) || !('code' in error)) return
     if (error.message === stalePlan)
-      error.message += `. A test before this one changed a table, which is undone, but not the plans that this connection made meanwhile. Give that one a database of its own: test(name, { isolation: 'fork' }, ...).`
+      error.message += `. This test or one before it changed a table, which is undone, but not the plans that this connection made meanwhile. Give the one that did a database of its own: test(name, { isolation: 'fork' }, ...).`
     if (error.code !== lockNotAvailable && error.code !== deadlock) return
     const others = [...(this.options.neighbours ?? [])].filter((test) => test !== this.options.test)
     const named = others.slice(0, 5).map(({ name, place }) => `"${name}" (${place})`)
     error.message += `. A test keeps what it wrote locked until its end, and these ran at the same time: ${named.join(', ') || 'none'}${others.length > 5 ? ` and ${others.length - 5} more` : ''}. Give each its own values in unique columns and its own rows, run one of them with test.serial, or in a database of its own: test(name, { isolation: 'fork' }, ...).`
   }
+}
+
+const beginOf = (savepoint: string, asked: readonly LedgerStatement[]): number => {
+  const begin = new RegExp(`^\\s*savepoint\\s+"?${savepoint}\\b`, 'i')
+  return asked.findLastIndex(({ text }) => begin.test(text))
 }
 
 /** `text` is empty for a transaction; `outside` is what the outer handle asks while a transaction with its own is open. */

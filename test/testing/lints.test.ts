@@ -116,6 +116,16 @@ describe('the lints of a request', () => {
     expect(found).toEqual([[], [], ['not-in-one-transaction']])
   })
 
+  test.each([
+    `insert into "messages" ("text") values ('returning soon')`,
+    'update "messages" set "returning" = $1 where "tenant_id" = $2',
+    'delete from "messages" where "tenant_id" = $1 /* returning nothing */',
+  ])('know that a write which only speaks of returning may have written: %s', async (text) => {
+    const found = await findings(ledgerOf(write, { text, rows: [] }))
+
+    expect(found).toContain('not-in-one-transaction')
+  })
+
   test('count a write in a WITH', async () => {
     const gone = 'with gone as (delete from "messages" where "tenant_id" = $1 returning "id") select * from gone'
 

@@ -105,6 +105,19 @@ test('the ledger says what was undone: all transactions inside one', async () =>
   expect(undone()).toEqual([['kept', true]])
 })
 
+test('the ledger says what was undone: a statement that was not answered when its transaction failed', async () => {
+  const { sandbox, undone } = open()
+
+  const failed = sandbox.nest(async (inner) => {
+    inner.run(insert).catch(() => {})
+    throw new Error('mine')
+  })
+  await failed.catch(() => {})
+  await sandbox.idle()
+
+  expect(undone()).toEqual([['insert', true]])
+})
+
 test('the ledger says what was undone: a transaction that was begun again', async () => {
   const { sandbox, undone } = open('fork', 2)
 

@@ -336,6 +336,23 @@ describe('the ledger of synchronous statements', () => {
     ])
   })
 
+  test('says what was undone by savepoints of the app', ({ ledger }) => {
+    db.transaction((tx) => {
+      add(tx, 'kept')
+      tx.run(sql`SAVEPOINT "mine"`)
+      add(tx, 'undone')
+      tx.run(sql`ROLLBACK TO mine`)
+      add(tx, 'kept after it')
+    })
+
+    const inserts = ledger.statements.filter(({ text }) => text.startsWith('insert'))
+    expect(inserts.map(({ params, undone = false }) => [...params, undone])).toEqual([
+      ['kept', false],
+      ['undone', true],
+      ['kept after it', false],
+    ])
+  })
+
   test('says what was undone', ({ ledger }) => {
     db.transaction((tx) => {
       add(tx, 'kept')

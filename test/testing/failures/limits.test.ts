@@ -94,7 +94,7 @@ describe.if(backend === 'postgres:embedded')('two tests on the same Postgres', a
   test('of which one had changed a table get an error that says so', () => {
     expect(says['changes a table']).toBe('')
     expect(says['reads the table that was changed']).toContain(
-      "PostgresError: cached plan must not change result type. A test before this one changed a table, which is undone, but not the plans that this connection made meanwhile. Give that one a database of its own: test(name, { isolation: 'fork' }, ...).",
+      "PostgresError: cached plan must not change result type. This test or one before it changed a table, which is undone, but not the plans that this connection made meanwhile. Give the one that did a database of its own: test(name, { isolation: 'fork' }, ...).",
     )
   })
 
