@@ -174,13 +174,14 @@ export function declarations<All extends object>({
 
   type GivenGroup = [GroupBody<All>?] | [GroupOptions<All, object>, GroupBody<All>]
 
-  const entering = (name: string, rest: GivenGroup, parent: Group<All>, order: Order) => {
+  /** Groups of rows are handed their row, and no more: how long that is, is the body's own business. */
+  const entering = (name: string, rest: GivenGroup, parent: Group<All>, order: Order, isEach = false) => {
     const [given, body] = typeof rest[0] === 'object' ? [rest[0], rest[1]] : [{}, rest[0]]
     const enter = (...row: unknown[]) => {
       const outer = group
       group = childOf(parent, given, name, order)
       try {
-        ;(body as ((...args: unknown[]) => void) | undefined)?.(...row, ...partsOf(group))
+        ;(body as ((...args: unknown[]) => void) | undefined)?.(...(isEach ? row : partsOf(group)))
       } finally {
         group = outer
       }
@@ -221,7 +222,7 @@ export function declarations<All extends object>({
     const each =
       (rows: readonly unknown[]) =>
       (name: string, ...rest: GivenGroup) =>
-        (given.each as Each)(rows)(name, entering(name, rest, groupHere(), order))
+        (given.each as Each)(rows)(name, entering(name, rest, groupHere(), order, true))
     return modified(wrapped, given, order, (next, then) => wrapDescribe(next, then, groupHere), {
       each,
     }) as DescribeFunction<All>

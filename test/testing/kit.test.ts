@@ -1,4 +1,4 @@
-import { afterAll, describe as bunDescribe, expect } from 'bun:test'
+import { afterAll, describe as bunDescribe, test as bunTest, expect } from 'bun:test'
 import { add, query, transaction } from './fixtures/app'
 import { made, ownKit, settled } from './own-kit'
 
@@ -275,7 +275,10 @@ describe('what a group hands to its body', { seed: countSeed }, (_, describe) =>
     })
   })
 
-  describe.each([[10], [20]])('stands in groups of rows: %d', (factor) => {
+  describe.each([[10], [20]])('stands in groups of rows: %d', (...row: unknown[]) => {
+    const [factor] = row as [number]
+    bunTest('of which each is handed its row alone', () => expect(row).toHaveLength(1))
+
     describe('which it is asked for', { seed: doubleSeed }, (test) => {
       test('inside them', ({ count, double }) => expect([factor, count, double]).toEqual([factor, 1, 2]))
     })
