@@ -96,7 +96,7 @@ export async function read(response: Response): Promise<ClientResponse> {
   const body =
     text === ''
       ? undefined
-      : /[/+]json/.test(type)
+      : /[/+]json\s*(;|$)/i.test(type)
         ? JSON.parse(text)
         : type.startsWith('text/event-stream')
           ? eventsIn(text)

@@ -1,7 +1,7 @@
 import type * as FastCheck from 'fast-check'
 import type { Client, ClientResponse } from './client'
 import type { World } from './kit'
-import { type AnyRoute, keyOf, patient, type Register, readAnswer, type Streams, swept } from './routes'
+import { type AnyRoute, keyOf, patient, type Register, readAnswer, requireStreams, type Streams, swept } from './routes'
 import {
   type Fc,
   type Known,
@@ -51,6 +51,7 @@ type Generated = { valid: boolean; params: Record<string, string>; query: Record
  * TESTING_FUZZ_SEED says otherwise; TESTING_FUZZ_RUNS makes more of them.
  */
 export function contractFuzz<All extends World>(test: Register<All>, options: ContractFuzz<All>): void {
+  requireStreams(options.routes, options)
   for (const route of swept(options.routes)) {
     test(`${keyOf(route)} keeps its contract`, (all) => fuzz(all, route, options), patient)
   }

@@ -1,7 +1,20 @@
 import type { Client, ClientResponse } from './client'
 import type { World } from './kit'
 import { type LedgerStatement, writing } from './ledger'
-import { type AnyRoute, failWith, gaps, keyOf, patient, type Register, readAnswer, type Streams, swept } from './routes'
+import {
+  type AnyRoute,
+  failWith,
+  gaps,
+  isEndless,
+  keyOf,
+  patient,
+  type Register,
+  readAnswer,
+  requireStreams,
+  type Streams,
+  swept,
+  usualListenMs,
+} from './routes'
 
 /** What one tenant could name of another: ids, words that stand for them, cursors. */
 export type Names = Record<string, string>
@@ -45,6 +58,7 @@ export function isolationSweep<All extends World, Given extends Names>(
   options: IsolationSweep<All, Given>,
 ): void {
   const { routes, entries } = options
+  requireStreams(routes, options)
   test('knows every route', () => failWith('The isolation sweep is not complete.', gaps(routes, entries)))
 
   for (const route of swept(routes)) {
@@ -112,6 +126,11 @@ class Sweep<All extends World, Given extends Names> {
         : [
             `The owner got ${owners?.answer.status} for ${first && show(first)}, not ${ownersStatus}: nothing shows that the attempts are right.`,
           ]),
+      ...(owners && isEndless(this.route, this.options) && isSilent(owners.answer)
+        ? [
+            `The owner heard nothing of it in ${this.options.listenMs ?? usualListenMs} ms: nothing shows what others would hear. Listen longer (listenMs), or let something happen (plant, each).`,
+          ]
+        : []),
       ...this.#own
         .filter((canary) => !seen.includes(canary))
         .map((canary) => `The owner does not see its own ${canary}.`),
@@ -167,6 +186,8 @@ class Sweep<All extends World, Given extends Names> {
     })
   }
 }
+
+const isSilent = ({ body }: ClientResponse): boolean => body === undefined || (Array.isArray(body) && body.length === 0)
 
 const textOf = async (request: Request) => [request.url, [...request.headers], await request.clone().text()]
 

@@ -31,32 +31,53 @@ export function isAt({ path: pattern }: AnyRoute, path: string): boolean {
 
 /** What a sweep has to be told of streams. */
 export type Streams = {
-  /** The routes, as `METHOD /path`, whose streams have no end. They are hung up on when nothing more comes. */
+  /** The routes, as `METHOD /path`, whose streams have no end. Each answer is listened to for `listenMs`. */
   endless?: readonly string[]
+  /** In ms; 100 unless said otherwise. */
+  listenMs?: number
 }
 
-/** An answer: all of it, or of a stream without an end what came until nothing did for a while. */
-export async function readAnswer(
-  route: AnyRoute,
-  response: Response,
-  { endless = [] }: Streams,
-): Promise<ClientResponse> {
-  if (!response.body || !endless.includes(keyOf(route))) return await read(response)
-  const reader = response.body.getReader() as Reader
+/** Throws where a route is named that there is not. */
+export function requireStreams(routes: readonly AnyRoute[], { endless = [] }: Streams): void {
+  const keys = routes.map(keyOf)
+  const unknown = endless.find((key) => !keys.includes(key))
+  if (unknown !== undefined) throw new Error(`\`endless\` names ${unknown}, which is no route.`)
+}
+
+export const isEndless = (route: AnyRoute, { endless = [] }: Streams): boolean => endless.includes(keyOf(route))
+
+/** An answer: all of it, or of a stream without an end what comes while it is listened to, each event once. */
+export async function readAnswer(route: AnyRoute, response: Response, streams: Streams): Promise<ClientResponse> {
+  if (!response.body || !isEndless(route, streams)) return await read(response)
+  const type = response.headers.get('content-type') ?? ''
+  const text = await heard(response.body.getReader() as Reader, streams.listenMs ?? usualListenMs)
+  // How often it comes is a matter of time. What is no stream of events is text here, as it may be cut off.
+  const events = type.startsWith('text/event-stream')
+    ? { between: '\n\n', type }
+    : { between: '\n', type: type.replace(/json/i, 'text') }
+  const once = [...new Set(text.split(events.between))].join(events.between)
+  const headers = new Headers(response.headers)
+  headers.set('content-type', events.type)
+  return await read(new Response(once, { status: response.status, headers }))
+}
+
+export const usualListenMs = 100
+
+async function heard(reader: Reader, ms: number): Promise<string> {
   const decoder = new TextDecoder()
-  const until = performance.now() + longestMs
+  const over = Bun.sleep(ms)
+  const until = performance.now() + ms
   let text = ''
+  // One that has always more leaves no room for a timer.
   while (performance.now() < until) {
-    const next = await Promise.race([reader.read(), Bun.sleep(quietMs)])
+    const next = await Promise.race([reader.read(), over])
     if (!next || next.done) break
     text += typeof next.value === 'string' ? next.value : decoder.decode(next.value, { stream: true })
   }
-  await reader.cancel()
-  return await read(new Response(text, { status: response.status, headers: response.headers }))
+  // It may take its time, which is not the sweep's.
+  reader.cancel().catch(() => {})
+  return text
 }
-
-const quietMs = 50
-const longestMs = 500
 
 /** Throws all of it at once; nothing where there is nothing. */
 export function failWith(what: string, problems: readonly string[]): void {

@@ -176,7 +176,20 @@ describe('an authorisation sweep', () => {
     expect(found).toBe('passed')
   })
 
-  test('hangs up on a stream without an end, quiet or not', async (all) => {
+  test('takes any body, also one that is called JSON and is lines of it', async (all) => {
+    const lines = ({ request, status }: { request: Request; status(code: number): unknown }) => {
+      const may = request.headers.get('x-may')
+      if (may !== 'write') return status(may === null ? 401 : 403)
+      return new Response('{"a":1}\n{"a":2}\n', { headers: { 'content-type': 'application/jsonl' } })
+    }
+    const { outcome } = sweep(new Elysia().post('/notes/:id', lines))
+
+    const found = await outcome(posted, all)
+
+    expect(found).toBe('passed')
+  })
+
+  test('hangs up on a stream without an end', async (all) => {
     const events = ({ request, status }: { request: Request; status(code: number): unknown }) => {
       const may = request.headers.get('x-may')
       if (may !== 'write') return status(may === null ? 401 : 403)

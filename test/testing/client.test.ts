@@ -33,6 +33,18 @@ describe('an event stream', () => {
   })
 })
 
+describe('lines of JSON', () => {
+  test.each([
+    ['application/jsonl', '{"a":1}\n{"a":2}\n'],
+    ['application/problem+json; charset=utf-8', { a: 1 }],
+  ])('are text, and JSON is a value: %s', async (type, body, all) => {
+    const text = typeof body === 'string' ? body : JSON.stringify(body)
+    const lines = new Elysia().get('/lines', () => new Response(text, { headers: { 'content-type': type } }))
+
+    expect(await speakingWith(lines, all, {}).get('/lines')).toMatchObject({ body })
+  })
+})
+
 describe('a path', () => {
   test.each(['news', 'http://localhost/news', ''])('that does not begin with / is refused: "%s"', async (path, all) => {
     const client = speakingWith(app, all, {})

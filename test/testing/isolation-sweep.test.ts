@@ -189,20 +189,40 @@ describe('an isolation sweep', () => {
     expect(found).toContain('\n  The owner does not see its own canary-title-0a4d.')
   })
 
-  test.each([
-    ['keeps tenants apart', careful, /^passed$/],
-    ['tells one of the other', leaking, /answered with canary-title-0a4d\./],
-  ])('hangs up on a stream without an end that %s', async (_, find, outcome, all) => {
-    const endless = async (asked: Asked) => {
+  const tick = 'data: "tick"\n\n'
+  /** An endless stream: what is found comes after `lateMs`, and between a tick every few ms. */
+  const streaming =
+    (find: (asked: Asked) => Promise<unknown>, { lateMs = 0, ticks = false } = {}) =>
+    async (asked: Asked) => {
       const found = await find(asked)
       if (found instanceof Response) return found
-      return new Response(
-        new ReadableStream({ start: (controller) => controller.enqueue(`data: ${JSON.stringify(found)}\n\n`) }),
-        { headers: { 'content-type': 'text/event-stream' } },
-      )
+      let timer: ReturnType<typeof setInterval> | undefined
+      const body = new ReadableStream<string>({
+        start(to) {
+          if (ticks) timer = setInterval(() => to.enqueue(tick), 7)
+          setTimeout(() => to.enqueue(`data: ${JSON.stringify(found)}\n\n`), lateMs)
+        },
+        cancel: () => clearInterval(timer),
+      })
+      return new Response(body, { headers: { 'content-type': 'text/event-stream' } })
     }
-    const checks = sweep(endless, { endless: ['GET /notes/:id'], sees: () => ['/notes'] })
+  const silent = new Response(new ReadableStream({ start: (to) => to.enqueue(': hello\n\n') }), {
+    headers: { 'content-type': 'text/event-stream' },
+  })
+
+  test.each<[string, (asked: Asked) => Promise<unknown>, RegExp]>([
+    ['keeps tenants apart', streaming(careful), /^passed$/],
+    ['keeps them apart and ticks', streaming(careful, { ticks: true }), /^passed$/],
+    ['tells one of the other', streaming(leaking), /answered with canary-title-0a4d\./],
+    ['tells it late', streaming(leaking, { lateMs: 60, ticks: true }), /answered with canary-title-0a4d\./],
+    ['tells nobody anything', async () => silent.clone(), /The owner heard nothing of it in 100 ms: nothing shows/],
+  ])('listens for a while to a stream without an end that %s', async (_, find, outcome, all) => {
+    const checks = sweep(find, { endless: ['GET /notes/:id'] })
 
     expect(await checks.outcome(one, all)).toMatch(outcome)
+  })
+
+  test('refuses a stream without an end of a route that there is not', () => {
+    expect(() => sweep(careful, { endless: ['GET /typo'] })).toThrow('`endless` names GET /typo, which is no route.')
   })
 })
