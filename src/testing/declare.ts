@@ -136,7 +136,7 @@ export function declarations<All extends object>({
 
   const wrapTest = (given: Base, order?: Order, groupHere = () => group): TestFunction<All> => {
     // bun 1.4.5 forgets describe.serial when it runs with --concurrent.
-    const ordered = ({ order: ofGroup }: Group<All>) => (ofGroup && !order ? (given[ofGroup] as Base) : given)
+    const ordered = (group: Group<All>) => inOrder(given, order ?? group.order)
     const wrapped = (name: string, ...rest: (Body<All> | Given | undefined)[]) => {
       const body = rest.find((part): part is Body<All> => typeof part === 'function')
       const group = groupHere()
@@ -218,11 +218,12 @@ export function declarations<All extends object>({
   }
 
   const wrapDescribe = (given: Base, order?: Order, groupHere = () => group): DescribeFunction<All> => {
-    const wrapped = (name: string, ...rest: GivenGroup) => given(name, entering(name, rest, groupHere(), order))
+    const ordered = inOrder(given, order)
+    const wrapped = (name: string, ...rest: GivenGroup) => ordered(name, entering(name, rest, groupHere(), order))
     const each =
       (rows: readonly unknown[]) =>
       (name: string, ...rest: GivenGroup) =>
-        (given.each as Each)(rows)(name, entering(name, rest, groupHere(), order, true))
+        (ordered.each as Each)(rows)(name, entering(name, rest, groupHere(), order, true))
     return modified(wrapped, given, order, (next, then) => wrapDescribe(next, then, groupHere), {
       each,
     }) as DescribeFunction<All>
@@ -235,7 +236,11 @@ function isWithin<All>(group: Group<All> | undefined, around: Group<All>): boole
   return group !== undefined && (group === around || isWithin(group.parent, around))
 }
 
-const modifiers = ['only', 'skip', 'todo', 'failing', 'concurrent', 'serial'] as const
+/** The last word counts: bun has no test.serial.concurrent. */
+const inOrder = (given: Base, order: Order): Base => (order ? (given[order] as Base) : given)
+
+const modifiers = ['only', 'skip', 'todo', 'failing'] as const
+const orders = ['serial', 'concurrent'] as const
 const choices = ['if', 'skipIf', 'todoIf'] as const
 
 /** Gives a wrapped function all modifiers of the one that it wraps, wrapped in the same way. */
@@ -246,12 +251,8 @@ function modified(
   wrap: (base: Base, order: Order) => unknown,
   more: object,
 ): unknown {
-  for (const name of modifiers) {
-    const next = name === 'serial' || name === 'concurrent' ? name : order
-    // bun has no describe.serial.serial.
-    const isSaid = name === order
-    Object.defineProperty(wrapped, name, { get: () => (isSaid ? wrapped : wrap(base[name] as Base, next)) })
-  }
+  for (const name of modifiers) Object.defineProperty(wrapped, name, { get: () => wrap(base[name] as Base, order) })
+  for (const name of orders) Object.defineProperty(wrapped, name, { get: () => wrap(base, name) })
   for (const name of choices) {
     Object.assign(wrapped, {
       [name]: (condition: boolean) => wrap((base[name] as (condition: boolean) => Base)(condition), order),

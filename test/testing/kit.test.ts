@@ -177,6 +177,27 @@ describe('an answer scripted for a request of the app', () => {
 
 const runs: string[] = []
 
+describe.serial.serial('the order of tests', () => {
+  const running = { now: 0, most: 0 }
+  const measured = async () => {
+    running.now++
+    running.most = Math.max(running.most, running.now)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    running.now--
+  }
+  test.serial.concurrent('is what was said last', measured)
+  test.serial.concurrent('for one and for the other', measured)
+  afterAll(() => expect(running.most).toBeGreaterThan(1)) // of three, in any order
+
+  describe.concurrent('of a group', () => {
+    test('is what the group says', measured)
+    test.concurrent.serial('or the test itself', async () => {
+      await measured()
+      expect(running.now).toBe(0)
+    })
+  })
+})
+
 describe('the modifiers of bun:test', () => {
   test.skip('skip', () => void runs.push('skip'))
   test.todo('todo')
