@@ -55,11 +55,13 @@ type Start = {
 
 async function startOnce({ folder, ...own }: Start): Promise<void> {
   const { home } = own
-  // Before there is anything that could be left: it takes a while.
+  const programs = binaries()
   const owner = process.getuid?.() === 0 ? account() : undefined
+  const cluster = cached(programs, 'cluster')
+  watchOverStart(own, `${cluster}.${process.pid}`)
   if (claim(home)) {
     try {
-      start({ ...own, owner })
+      start({ ...own, programs, owner })
       removeStale(folder)
     } catch (error) {
       rmSync(home, { recursive: true, force: true })
@@ -154,8 +156,20 @@ const settings = [
 
 export type Account = { uid: number; gid: number }
 
-function start({ home, run, content, owner }: Omit<Start, 'folder'> & { owner: Account | undefined }): void {
-  const folder = binaries()
+/** Removes the folder, and the copy that was to be the cluster, where the run ends before there is anybody to do so. */
+function watchOverStart({ home, run }: Pick<Start, 'home' | 'run'>, copy: string): void {
+  // initdb is waited for: without its files it would leave shared memory.
+  const script = `
+    while ${alive(run)}; do [ -e "$0/copying" ] && exit; sleep 0.2; done
+    [ -e "$0/copying" ] && exit
+    for _ in 1 2 3 4 5 6 7 8 9 10; do [ ! -e "$0/making" ] || [ -e "$0/made" ] || sleep 1; done
+    until rm -rf "$0" "$1"; do sleep 0.2; done`
+  spawn('sh', ['-c', `( ${script} ) 2>/dev/null &`, home, copy], { detached: true, stdio: 'ignore' }).unref()
+}
+
+type Programs = { programs: string; owner: Account | undefined }
+
+function start({ home, run, content, programs: folder, owner }: Omit<Start, 'folder'> & Programs): void {
   if (owner) chownSync(home, owner.uid, owner.gid)
   const fresh = initialised(folder, home, owner)
   const kept = content === undefined ? undefined : `${cached(folder, 'kept')}-${content}`
@@ -168,7 +182,7 @@ function start({ home, run, content, owner }: Omit<Start, 'folder'> & { owner: A
   const detached = { cwd: home, detached: true, stdio: 'ignore' } as const
   const giveUp = `{ true >failed; while ${isAlive}; do sleep 0.2; done; rm -rf "$PWD"; exit 1; }`
   const own = owner ? ` && chown -R ${owner.uid}:${owner.gid} data` : ''
-  const copy = `{ cp -Rp "$0" data${own}; } >copy.log 2>&1 && ${isAlive} && true >copied && ${isAlive} || ${giveUp}`
+  const copy = `true >copying; { cp -Rp "$0" data${own}; } >copy.log 2>&1 && ${isAlive} && true >copied && ${isAlive} || ${giveUp}`
   const serve = `
     until [ -e copied ]; do [ ! -e failed ] && ${isAlive} || [ -e copied ] || exit; sleep 0.005; done
     "$0" -D data -k "$PWD" ${settings.join(' ')} >server.log 2>&1 & server=$!
@@ -205,22 +219,13 @@ function isInUse(cluster: string): boolean {
 export function initialised(folder: string, home: string, owner: Account | undefined): string {
   const cluster = cached(folder, 'cluster')
   if (existsSync(cluster)) return cluster
-  const copy = `${cluster}.${process.pid}`
-  // Whoever ends this process meanwhile leaves nothing either; initdb is waited for, because without its files it would
-  // leave shared memory.
-  const watch = `
-    while ${alive(process.pid)} && [ ! -e initialised ]; do sleep 0.2; done
-    [ -e initialised ] && exit
-    for _ in 1 2 3 4 5 6 7 8 9 10; do [ -e made ] || sleep 1; done
-    until rm -rf "$PWD" "$0"; do sleep 0.2; done`
-  spawn('sh', ['-c', `( ${watch} ) 2>/dev/null &`, copy], { cwd: home, detached: true, stdio: 'ignore' }).unref()
   // In the server's folder, which its owner can reach whatever TMPDIR is.
   const fresh = join(home, 'fresh')
   const made = spawnSync(
     'sh',
     [
       '-c',
-      '"$0" "$@" >initdb.log 2>&1; code=$?; true >made; exit $code',
+      'true >making; "$0" "$@" >initdb.log 2>&1; code=$?; true >made; exit $code',
       join(folder, 'initdb'),
       '-D',
       fresh,
@@ -236,6 +241,7 @@ export function initialised(folder: string, home: string, owner: Account | undef
     { cwd: home, stdio: 'ignore', ...owner },
   )
   if (made.status !== 0) throw new Error(`initdb failed: ${said(home, 'initdb.log')}`)
+  const copy = `${cluster}.${process.pid}`
   try {
     cpSync(fresh, copy, { recursive: true, preserveTimestamps: true })
     renameSync(copy, cluster)
@@ -244,7 +250,6 @@ export function initialised(folder: string, home: string, owner: Account | undef
     rmSync(copy, { recursive: true, force: true })
   }
   rmSync(fresh, { recursive: true, force: true })
-  writeFileSync(join(home, 'initialised'), '')
   return cluster
 }
 
