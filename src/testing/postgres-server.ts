@@ -177,12 +177,12 @@ function start({ home, run, content, programs: folder, owner }: Omit<Start, 'fol
   // Processes of nobody's, so that whoever ends the run does not end them too: they go by themselves once the run is gone.
   // `bun test --parallel` kills what its workers started, so they must not be children of theirs. There are two, because
   // the server may not be root's, and its owner may not read what is in TMPDIR.
-  // A shell's background processes ignore SIGQUIT until they say otherwise, so a server that starts may not hear the first.
   const isAlive = alive(run)
   const detached = { cwd: home, detached: true, stdio: 'ignore' } as const
   const giveUp = `{ true >failed; while ${isAlive}; do sleep 0.2; done; rm -rf "$PWD"; exit 1; }`
   const own = owner ? ` && chown -R ${owner.uid}:${owner.gid} data` : ''
   const copy = `true >copying; { cp -Rp "$0" data${own}; } >copy.log 2>&1 && ${isAlive} && true >copied && ${isAlive} || ${giveUp}`
+  // A shell's background processes ignore SIGQUIT until they say otherwise, so a server that starts may not hear the first.
   const serve = `
     until [ -e copied ]; do [ ! -e failed ] && ${isAlive} || [ -e copied ] || exit; sleep 0.005; done
     "$0" -D data -k "$PWD" ${settings.join(' ')} >server.log 2>&1 & server=$!
